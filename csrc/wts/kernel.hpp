@@ -1,0 +1,35 @@
+// Kernels: float32 bits to the text of a .wts, one file an instruction set, one table, best first.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace pywts {
+
+inline constexpr std::size_t kTextPerValue = 9;  // a space and eight hex digits
+
+struct Kernel {
+  const char* name;
+  // Whether this processor (and this operating system) can run it.
+  bool (*supported)() noexcept;
+  // Writes exactly 9 * count bytes: for each value a space, then the 8 lower-case hex digits of its bits, most
+  // significant first. A signalling NaN is quieted (bit 22 set; sign and payload stay), as every float conversion of
+  // the reference does. `bits` needs no alignment beyond 4 bytes, `text` none; they do not overlap.
+  void (*encode)(const std::uint32_t* bits, std::size_t count, char* text) noexcept;
+};
+
+struct KernelList {
+  const Kernel* const* data;
+  std::size_t size;
+  const Kernel* const* begin() const noexcept { return data; }
+  const Kernel* const* end() const noexcept { return data + size; }
+};
+
+// All kernels of this build, best first. The last is scalar, which every processor runs.
+KernelList kernels() noexcept;
+
+// The kernel in use: the first supported one, or the one that the environment variable PYWTS_KERNEL names.
+// Chosen once; throws Error{unknown_kernel | missing_kernel} for a name that cannot be had (again on every call).
+const Kernel& kernel();
+
+}  // namespace pywts

@@ -1,0 +1,30 @@
+// A described tensor: where its bytes are and how they are to be walked. Never a copy.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "wts/dtype.hpp"
+
+namespace pywts {
+
+// The bytes of one storage: a span of an open file (read by pread, so that a file that shrinks is an error and never a
+// signal), or memory that the caller keeps alive.
+struct Storage {
+  int file = -1;                      // >= 0: a file descriptor
+  std::uint64_t file_offset = 0;      // of the storage's first byte in the file
+  const std::byte* memory = nullptr;  // else: memory
+  std::uint64_t size = 0;             // bytes
+};
+
+struct View {
+  Dtype dtype = Dtype::float32;
+  bool swapped = false;               // the storage's byte order is not this machine's
+  bool half = false;                  // round every value through float16 first
+  std::int64_t offset = 0;            // elements from the storage's start
+  std::vector<std::int64_t> shape;    // empty: a scalar
+  std::vector<std::int64_t> strides;  // elements; 0 repeats; negative ones are allowed for memory (NumPy has them)
+};
+
+}  // namespace pywts
