@@ -1,0 +1,46 @@
+"""What can go wrong, as exceptions. Every message names the file, the tensor, the position and the way out."""
+
+from __future__ import annotations
+
+
+class Error(Exception):
+    """The base of every error that pywts raises on purpose."""
+
+
+class CheckpointError(Error):
+    """The source cannot be read: it is no checkpoint, it is damaged, or it is of a kind that holds no weights."""
+
+
+class LimitError(CheckpointError):
+    """The source asks for more than the limits allow; ``pywts.Limits`` adjusts them."""
+
+
+class SelectionError(Error):
+    """The source holds no weights where they were looked for, or several and no way to prefer one."""
+
+
+class TensorError(Error):
+    """A tensor cannot be written to a .wts: its name, its kind or one of its values forbids it."""
+
+
+class OutputError(Error):
+    """The destination cannot be written, or must not be overwritten."""
+
+
+class OptionError(Error, ValueError):
+    """An argument that no option takes."""
+
+
+def shown(text: object, limit: int = 120) -> str:
+    """Text from a file, safe to print: escapes for what is not printable, shortened in the middle."""
+    escaped = "".join(c if c.isprintable() else c.encode("unicode_escape", "replace").decode() for c in str(text))
+    if len(escaped) <= limit:
+        return escaped
+    return f"{escaped[: limit // 2]}...{escaped[-limit // 3 :]}"
+
+
+def near(name: str, names: list[str], count: int = 3) -> list[str]:
+    """The names closest to one that was not found, best first."""
+    import difflib
+
+    return difflib.get_close_matches(name, names, count)

@@ -1,0 +1,145 @@
+"""The one description of a tensor that every room shares: where its bytes are and how to walk them, never a copy."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+ITEM_SIZES = {
+    "float32": 4,
+    "float16": 2,
+    "bfloat16": 2,
+    "float64": 8,
+    "float8_e4m3fn": 1,
+    "float8_e4m3fnuz": 1,
+    "float8_e5m2": 1,
+    "float8_e5m2fnuz": 1,
+    "float8_e8m0fnu": 1,
+    "int8": 1,
+    "int16": 2,
+    "int32": 4,
+    "int64": 8,
+    "uint8": 1,
+    "uint16": 2,
+    "uint32": 4,
+    "uint64": 8,
+    "bool": 1,
+}
+"""Bytes an element of every dtype that a .wts can be written from (torch's names)."""
+
+
+class Storage:
+    """The bytes that tensors are views of.
+
+    Exactly one of ``file`` (a descriptor, with ``file_offset``), ``address`` (memory that ``owner`` keeps alive) and
+    ``load`` (a call that brings the storage into memory for as long as one tensor is written) says where they are.
+    """
+
+    __slots__ = ("address", "file", "file_offset", "label", "load", "owner", "size", "swapped")
+
+    def __init__(
+        self,
+        label: str,
+        size: int,
+        *,
+        file: int = -1,
+        file_offset: int = 0,
+        address: int = 0,
+        owner: object = None,
+        load: Callable[[], Storage] | None = None,
+        swapped: bool = False,
+    ) -> None:
+        self.label = label
+        """how messages call it"""
+        self.size = size
+        """bytes"""
+        self.file = file
+        self.file_offset = file_offset
+        self.address = address
+        self.owner = owner
+        self.load = load
+        self.swapped = swapped
+        """whether its byte order is not this machine's"""
+
+
+class Tensor:
+    """A strided view of a storage, under a name."""
+
+    __slots__ = ("dtype", "half", "name", "offset", "shape", "storage", "strides")
+
+    def __init__(
+        self,
+        name: str,
+        dtype: str,
+        shape: tuple[int, ...],
+        strides: tuple[int, ...],
+        offset: int,
+        storage: Storage,
+        half: bool = False,
+    ) -> None:
+        self.name = name
+        self.dtype = dtype
+        """torch's name without ``torch.``"""
+        self.shape = shape
+        self.strides = strides
+        """elements"""
+        self.offset = offset
+        """elements from the storage's start"""
+        self.storage = storage
+        self.half = half
+        """whether every value is rounded through float16 first"""
+
+    @property
+    def numel(self) -> int:
+        """Number of elements: 1 for a scalar."""
+        count = 1
+        for size in self.shape:
+            count *= size
+        return count
+
+    def renamed(self, name: str) -> Tensor:
+        """The same view under another name."""
+        return Tensor(name, self.dtype, self.shape, self.strides, self.offset, self.storage, self.half)
+
+    def __repr__(self) -> str:
+        return f"Tensor({self.name!r}, {self.dtype}, {list(self.shape)}, storage {self.storage.label})"
+
+
+class Refused:
+    """Something in a state_dict that stands where a tensor should and cannot be written; exporting it is an error."""
+
+    __slots__ = ("kind", "name", "way_out")
+
+    def __init__(self, name: str, kind: str, way_out: str) -> None:
+        self.name = name
+        self.kind = kind
+        """what it is: "a sparse tensor", "a quantized tensor (qint8)" """
+        self.way_out = way_out
+
+    def renamed(self, name: str) -> Refused:
+        """The same under another name."""
+        return Refused(name, self.kind, self.way_out)
+
+
+def contiguous_strides(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The strides, in elements, of a C-ordered tensor."""
+    strides = []
+    step = 1
+    for size in reversed(shape):
+        strides.append(step)
+        step *= max(size, 1)
+    return tuple(reversed(strides))
+
+
+def memory_storage(label: str, data: bytes) -> Storage:
+    """A storage over the bytes of a Python object."""
+    address, size = _core_address(data)
+    return Storage(label, size, address=address, owner=data)
+
+
+def _core_address(data: Any) -> tuple[int, int]:
+    from ._core import address
+
+    return address(data)  # type: ignore[no-any-return]
