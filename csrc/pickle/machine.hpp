@@ -2,16 +2,20 @@
 //
 // It accepts what CPython's C unpickler accepts (protocols 0 to 5) and follows it opcode by opcode, so that export,
 // inspect and scan share one opinion of what a pickle says. What a pickle would import is a Global node, what it
-// would call is a Call node; BUILD, APPEND(S), SETITEM(S) and ADDITEMS on those are recorded on the node, not carried out.
+// would call is a Call node; BUILD, APPEND(S), SETITEM(S) and ADDITEMS on those are recorded on the node, not carried
+// out. What can never work, whatever the imported code does (SETITEM on a tuple, a list as a key), is an Error.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <exception>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
+
+#include "pickle/pool.hpp"
 
 namespace pywts::pickle {
 
@@ -23,15 +27,15 @@ enum class Kind : std::uint8_t {
   boolean,     // integer(): 0 or 1
   integer,     // fits int64: integer(); larger: text() holds its little-endian two's complement bytes, big() is true
   real,        // real()
-  bytes,       // text()
+  bytes,       // text(); also a Python 2 str that is not UTF-8
   bytearray,   // text()
   string,      // text(): UTF-8 (may hold surrogates as CPython's "surrogatepass" does)
   tuple,       // items()
   list,        // items()
-  set,         // items()
-  frozenset,   // items()
-  dict,        // pairs()
-  global,      // module(), name(): what would be imported; name may be dotted
+  set,         // items(), as they were added: equal ones are all there
+  frozenset,   // items(), likewise
+  dict,        // pairs(), as they were set: the last one of a key counts
+  global,      // module(), name(), protocol(): what would be imported; name may be dotted
   call,        // function(), arguments(), keywords(), how(), position(): what would be called
   persistent,  // argument(): BINPERSID's object, or PERSID's string
 };
@@ -39,23 +43,28 @@ enum class Kind : std::uint8_t {
 enum class How : std::uint8_t { reduce, newobj, newobj_ex, obj, inst, extension };
 
 struct Limits {
-  std::uint64_t opcodes = 100'000'000;   // executed
-  std::uint64_t nodes = 50'000'000;      // made
-  std::uint64_t memo = 50'000'000;       // memo entries; an index may be any uint32 and costs no memory of its own
-  std::uint64_t integer_bytes = 1 << 20; // of one LONG4
+  std::uint64_t opcodes = 100'000'000;    // executed
+  std::uint64_t nodes = 32'000'000;       // made; a node costs 24 bytes
+  std::uint64_t memo = 32'000'000;        // memo entries; an index may be any number and costs no memory of its own
+  std::uint64_t integer_bytes = 1 << 20;  // of one integer
 };
 
 // Why a pickle cannot be followed to its end, and where.
 class Error : public std::exception {
  public:
-  Error(std::string message, std::uint64_t position) : message_(std::move(message)), position(position) {}
+  Error(std::string message, std::uint64_t where) : position(where), message_(std::move(message)) {}
+  // One clause, no file name: "the memo has no entry 7", "the stack is empty".
   const char* what() const noexcept override { return message_.c_str(); }
 
- private:
-  std::string message_;  // one clause, no file name: "the memo has no entry 7", "the stack is empty"
-
- public:
   std::uint64_t position;  // byte offset of the opcode in the pickle
+
+ private:
+  std::string message_;
+};
+
+struct Pair {
+  Id key;
+  Id value;
 };
 
 struct Build {
@@ -63,18 +72,34 @@ struct Build {
   std::uint64_t position;  // of the BUILD opcode
 };
 
+template <class T>
+struct Span {
+  const T* first = nullptr;
+  std::size_t count = 0;
+
+  const T* begin() const noexcept { return first; }
+  const T* end() const noexcept { return first + count; }
+  std::size_t size() const noexcept { return count; }
+  bool empty() const noexcept { return count == 0; }
+  const T& operator[](std::size_t index) const noexcept { return first[index]; }
+};
+
+// Asked for what a node's kind does not have, every accessor answers with nothing: 0, an empty text or span, kNone.
 class Document {
  public:
   // Follows one pickle from the start of `data` to its STOP. `data` must outlive the document (texts point into it).
   // Throws Error for what CPython would refuse or what a limit forbids, std::bad_alloc when memory ends.
-  Document(std::string_view data, const Limits& limits);
+  explicit Document(std::string_view data, const Limits& limits = {});
 
-  Id root() const noexcept;
-  std::uint64_t end() const noexcept;       // bytes consumed, STOP included: the next pickle of a stream starts here
-  int protocol() const noexcept;            // as PROTO says; 0 without one
-  std::size_t size() const noexcept;        // nodes; ids are 0 ... size() - 1, in the order of their making
+  Id root() const noexcept { return root_; }
+  std::uint64_t end() const noexcept { return end_; }  // bytes consumed, STOP included: the next pickle starts here
+  int protocol() const noexcept { return protocol_; }  // as the last PROTO says; 0 without one
 
-  Kind kind(Id) const noexcept;
+  // Nodes; ids are 0 ... size() - 1 in the order of their making, also of those that the pickle took off its stack
+  // again: whoever looks for imports and calls walks all of them.
+  std::size_t size() const noexcept { return nodes_.size(); }
+
+  Kind kind(Id id) const noexcept { return nodes_[id].kind; }
   std::uint64_t position(Id) const noexcept;  // byte offset of the opcode that made it (of the call, of the import ...)
   std::int64_t integer(Id) const noexcept;
   bool big(Id) const noexcept;
@@ -82,20 +107,67 @@ class Document {
   std::string_view text(Id) const noexcept;
   std::string_view module(Id) const noexcept;
   std::string_view name(Id) const noexcept;
-  Id function(Id) const noexcept;             // of a call; for extension opcodes an integer node with the code
-  Id arguments(Id) const noexcept;            // of a call: usually a tuple; any node where the pickle lies
-  Id keywords(Id) const noexcept;             // NEWOBJ_EX; else kNone
+  // Of a global: as PROTO said when it was imported. Below 3 CPython renames Python 2's modules (_compat_pickle), from
+  // 4 on it takes a dotted name apart.
+  int protocol(Id) const noexcept;
+  Id function(Id) const noexcept;   // of a call; for extension opcodes an integer node with the code
+  Id arguments(Id) const noexcept;  // of a call: a tuple, or a node that only running would tell; kNone for extensions
+  Id keywords(Id) const noexcept;   // NEWOBJ_EX; else kNone
   How how(Id) const noexcept;
-  Id argument(Id) const noexcept;             // of a persistent id
+  Id argument(Id) const noexcept;  // of a persistent id
 
-  // What was put into a container, or, on any other node, what APPEND(S) / ADDITEMS and SETITEM(S) recorded there.
-  std::pair<const Id*, std::size_t> items(Id) const noexcept;
-  std::pair<const std::pair<Id, Id>*, std::size_t> pairs(Id) const noexcept;
-  // BUILDs on the node, in order; usually none or one.
-  std::pair<const Build*, std::size_t> builds(Id) const noexcept;
+  // What was put into a container, or, on a global, call or persistent id, what APPEND(S) and ADDITEMS or SETITEM(S)
+  // recorded there.
+  Span<Id> items(Id) const noexcept;
+  Span<Pair> pairs(Id) const noexcept;
+  // BUILDs on a global, call or persistent id, in order; usually none or one.
+  Span<Build> builds(Id) const noexcept;
 
  private:
-  // (the implementation's own)
+  friend class Machine;
+
+  struct Extent {  // of one of the pools below
+    std::uint32_t first, size, capacity;
+  };
+  struct Text {
+    const char* data;
+    std::size_t size;
+  };
+  struct Links {
+    Id to[3];           // function, arguments, keywords; module, name; argument
+    std::uint32_t own;  // index into records_, or kNone
+  };
+  struct Record {
+    Extent items, pairs, builds;
+  };
+  struct Node {
+    union {
+      std::int64_t integer;
+      double real;
+      Text text;
+      Extent extent;
+      Links links;
+    };
+    std::uint32_t position_low;
+    std::uint16_t position_high;
+    Kind kind;
+    std::uint8_t detail;  // big, unhashable tuple, How, a global's protocol
+  };
+  static_assert(sizeof(Node) == 24);
+
+  bool recording(Id) const noexcept;  // a global, a call or a persistent id
+  Id link(Id, Kind, int index) const noexcept;
+  const Record* record(Id) const noexcept;
+
+  Pool<Node> nodes_;
+  Pool<Id> items_;
+  Pool<Pair> pairs_;
+  Pool<Build> builds_;
+  Pool<Record> records_;
+  std::vector<std::unique_ptr<char[]>> texts_;  // what had to be decoded
+  Id root_ = kNone;
+  std::uint64_t end_ = 0;
+  int protocol_ = 0;
 };
 
 }  // namespace pywts::pickle
