@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
 
 #include "wts/view.hpp"
 
@@ -18,9 +19,34 @@ bool inside(const View& view, std::uint64_t storage_size) noexcept;
 // Takes `count` values' bits (float32), valid until it returns.
 using TakeBits = std::function<void(const std::uint32_t* bits, std::size_t count)>;
 
-// Calls `take` with all values of the view in C order, widened to float32.
-// Memory: a few MiB at most, for any tensor and any strides.
-// Throws Error{overflow, index}, Error{source_read}, Error{source_short, byte offset}, Error{out_of_bounds}.
+// Called after every read of a file, so that a caller can stop the work (by throwing) also where nothing is taken yet.
+using Pulse = std::function<void()>;
+
+// Gathers tensor after tensor and keeps its memory between them.
+class Gatherer {
+ public:
+  // The bytes of a strided tensor's file that are held at a time.
+  static constexpr std::size_t kBudget = std::size_t{8} << 20;
+
+  explicit Gatherer(Pulse pulse = {}, std::size_t budget = kBudget);
+  ~Gatherer();
+  Gatherer(const Gatherer&) = delete;
+  Gatherer& operator=(const Gatherer&) = delete;
+
+  // Calls `take` with all values of the view in C order, widened to float32.
+  // Memory: the budget and 3 MiB at most, for any tensor and any strides.
+  // Throws Error{overflow, index}, Error{source_read, byte offset, errno}, Error{source_short, byte offset},
+  // Error{out_of_bounds}; byte offsets count from the file's start.
+  void gather(const Storage& storage, const View& view, const TakeBits& take);
+
+ private:
+  struct Memory;
+  Pulse pulse_;
+  std::size_t budget_;
+  std::unique_ptr<Memory> memory_;
+};
+
+// The same for one tensor.
 void gather(const Storage& storage, const View& view, const TakeBits& take);
 
 }  // namespace pywts

@@ -7,15 +7,39 @@
 #include <functional>
 #include <memory>
 #include <string_view>
+#include <type_traits>
+#include <utility>
 
 #include "wts/view.hpp"
 
 namespace pywts {
 
-// Takes the next `size` bytes of the text, all of them or throws.
-using Sink = std::function<void(const char* text, std::size_t size)>;
+// Takes the next bytes of the text, at most `size`, and returns how many it took: the rest is offered again. 0 if it
+// can take nothing for the moment; it waits some milliseconds, no longer, before it says so. Throws if it fails. A
+// callable that returns nothing takes all that it is offered.
+class Sink {
+ public:
+  template <class Take, class = std::enable_if_t<!std::is_same_v<std::decay_t<Take>, Sink>>>
+  Sink(Take take) : take_(whole(std::move(take))) {}  // NOLINT(google-explicit-constructor): as std::function
+  std::size_t operator()(const char* text, std::size_t size) const { return take_(text, size); }
 
-// A sink that writes to a file descriptor, retrying short writes and EINTR. Throws Error{sink_write, -1, errno}.
+ private:
+  template <class Take>
+  static auto whole(Take take) {
+    if constexpr (std::is_void_v<std::invoke_result_t<Take&, const char*, std::size_t>>) {
+      return [take = std::move(take)](const char* text, std::size_t size) mutable {
+        take(text, size);
+        return size;
+      };
+    } else {
+      return take;
+    }
+  }
+
+  std::function<std::size_t(const char* text, std::size_t size)> take_;
+};
+
+// A sink that writes to a file descriptor. Throws Error{sink_write, -1, errno}.
 Sink file_sink(int file);
 
 // Reserves `size` bytes for a file without changing its size, where the file system can (fallocate, KEEP_SIZE).
@@ -27,18 +51,21 @@ bool reserve(int file, std::uint64_t size);
 // writer, with the bytes of text produced so far; false asks to stop: the writer throws Error{cancelled}.
 using Tick = std::function<bool(std::uint64_t bytes)>;
 
+// One thread at a time uses a writer. Once a call has thrown, every later call throws the same, and the sink is called
+// no more.
 class Writer {
  public:
   // overlapped: a second thread runs the sink while this one encodes. If no thread can be had, it goes on without.
+  // Throws what kernel() throws.
   Writer(Sink sink, bool overlapped, Tick tick);
-  ~Writer();  // joins the thread; what was not flushed is dropped
+  ~Writer();  // waits for the sink's return from the call that it is in, if any; what was not flushed is dropped
   Writer(const Writer&) = delete;
   Writer& operator=(const Writer&) = delete;
 
-  void text(std::string_view text);                          // raw bytes: the count, a name, a line's end
-  void values(const Storage& storage, const View& view);     // 9 bytes a value
-  void flush();                                              // everything so far has reached the sink
-  std::uint64_t bytes() const noexcept;                      // of text so far
+  void text(std::string_view text);                       // raw bytes: the count, a name, a line's end
+  void values(const Storage& storage, const View& view);  // 9 bytes a value
+  void flush();                                           // everything so far has reached the sink
+  std::uint64_t bytes() const noexcept;                   // of text so far
 
  private:
   class Pipe;
