@@ -1,5 +1,6 @@
 #include "pickle/machine.hpp"
 
+#include <array>
 #include <cstring>
 #include <optional>
 
@@ -96,6 +97,7 @@ class Machine {
   Machine(Document& document, std::string_view data, const Limits& limits)
       : document_(document), data_(data), limits_(limits), readable_(data.size()) {
     if (limits_.nodes > kNone) limits_.nodes = kNone;
+    recent_.fill(kNone);
   }
 
   void run();
@@ -114,7 +116,8 @@ class Machine {
   std::string_view take_across_frames(std::uint64_t count);
   std::string_view take_line();
   void pass_frame_end(std::uint64_t count);
-  std::uint64_t take_unsigned(unsigned bytes);
+  template <unsigned bytes>
+  std::uint64_t take_unsigned();
   void open_frame();
 
   // The stack.
@@ -136,6 +139,7 @@ class Machine {
   void make_text(Kind kind, std::string_view text);
   void make_links(Kind kind, Id first, Id second, Id third, std::uint8_t detail);
   void make_empty(Kind kind);
+  void make_empty_tuple();
   Kind kind(Id id) const noexcept { return document_.nodes_[id].kind; }
   bool hashable(Id id) const noexcept;
   void require_hashable(const Id* ids, std::size_t count, std::size_t step, const char* what) const;
@@ -168,7 +172,7 @@ class Machine {
   void load_obj();
   void load_newobj(bool with_keywords);
   void load_reduce();
-  void load_extension(unsigned bytes);
+  void load_extension(std::uint64_t code);
   void load_persid();
   void append_from(std::size_t from);
   void set_items_from(std::size_t from);
@@ -191,6 +195,9 @@ class Machine {
   Pool<std::size_t> marks_;
   std::size_t fence_ = 0;  // the stack's size when the last mark was set: nothing is popped across it
   Memo memo_;
+  static constexpr std::size_t kRecent = 1024;
+  std::array<Id, kRecent> recent_;  // integers, booleans and None, each where its value puts it
+  Id empty_tuple_ = kNone;
   std::string scratch_;
   char* kept_ = nullptr;  // free room in the last block of document_.texts_
   std::size_t kept_room_ = 0;
@@ -237,7 +244,8 @@ std::string_view Machine::take_line() {
   return line.substr(0, line.size() - 1);
 }
 
-std::uint64_t Machine::take_unsigned(unsigned bytes) {
+template <unsigned bytes>
+std::uint64_t Machine::take_unsigned() {
   const std::string_view taken = take(bytes);
   std::uint64_t value = 0;
   for (unsigned i = 0; i < bytes; ++i) value |= std::uint64_t{static_cast<unsigned char>(taken[i])} << 8 * i;
@@ -246,7 +254,7 @@ std::uint64_t Machine::take_unsigned(unsigned bytes) {
 
 // A frame says only how far CPython reads ahead. It must lie in the data; what is in it is read like everything else.
 void Machine::open_frame() {
-  const std::uint64_t size = take_unsigned(8);
+  const std::uint64_t size = take_unsigned<8>();
   if (size > data_.size() - at_) fail("a frame is longer than the pickle");
   if (at_ == readable_) readable_ = data_.size();
   const bool inside_another = readable_ < data_.size();
@@ -308,9 +316,15 @@ Machine::Node& Machine::make(Kind kind) {
   return node;
 }
 
+// Pickles hold the same few numbers again and again, so equal ones in a row of 1024 share a node.
 void Machine::make_integer(Kind kind, std::int64_t value) {
-  make(kind).integer = value;
-  push(last());
+  const std::size_t slot = (static_cast<std::uint64_t>(value) + static_cast<std::size_t>(kind) * 256) % kRecent;
+  Id& recent = recent_[slot];
+  if (recent == kNone || document_.nodes_[recent].integer != value || this->kind(recent) != kind) {
+    make(kind).integer = value;
+    recent = last();
+  }
+  push(recent);
 }
 
 void Machine::make_text(Kind kind, std::string_view text) {
@@ -328,6 +342,12 @@ void Machine::make_links(Kind kind, Id first, Id second, Id third, std::uint8_t 
 void Machine::make_empty(Kind kind) {
   make(kind).extent = {0, 0, 0};
   push(last());
+}
+
+void Machine::make_empty_tuple() {
+  if (empty_tuple_ != kNone) return push(empty_tuple_);
+  make_empty(Kind::tuple);
+  empty_tuple_ = last();
 }
 
 bool Machine::hashable(Id id) const noexcept {
@@ -510,6 +530,7 @@ void Machine::load_unicode() {
 // ---- containers
 
 void Machine::make_tuple(std::size_t from) {
+  if (from == stack_.size()) return make_empty_tuple();
   Extent extent{0, 0, 0};
   std::uint8_t unhashable = 0;
   for (std::size_t i = from; i < stack_.size() && unhashable == 0; ++i) unhashable = hashable(stack_[i]) ? 0 : 1;
@@ -669,8 +690,7 @@ void Machine::load_inst() {
   make_call(How::inst, pop(), arguments, kNone);
 }
 
-void Machine::load_extension(unsigned bytes) {
-  const std::uint64_t code = take_unsigned(bytes);
+void Machine::load_extension(std::uint64_t code) {
   if (code == 0 || code > 0x7fffffff) fail("an extension code is not positive");
   make_integer(Kind::integer, static_cast<std::int64_t>(code));
   make_links(Kind::call, pop(), kNone, kNone, static_cast<std::uint8_t>(How::extension));
@@ -733,7 +753,7 @@ void Machine::memo_get(std::uint64_t index) {
 // ---- the loop
 
 void Machine::load_proto() {
-  const std::uint64_t protocol = take_unsigned(1);
+  const std::uint64_t protocol = take_unsigned<1>();
   if (protocol > kHighestProtocol) fail("the pickle's protocol is " + std::to_string(protocol) + ", known are 0 to 5");
   document_.protocol_ = static_cast<int>(protocol);
 }
@@ -768,10 +788,10 @@ void Machine::run() {
         break;
 
       case BINPUT:
-        memo_put(take_unsigned(1));
+        memo_put(take_unsigned<1>());
         break;
       case LONG_BINPUT:
-        memo_put(take_unsigned(4));
+        memo_put(take_unsigned<4>());
         break;
       case MEMOIZE:
         memo_put(memo_.entries());
@@ -783,10 +803,10 @@ void Machine::run() {
         break;
       }
       case BINGET:
-        memo_get(take_unsigned(1));
+        memo_get(take_unsigned<1>());
         break;
       case LONG_BINGET:
-        memo_get(take_unsigned(4));
+        memo_get(take_unsigned<4>());
         break;
       case GET: {
         const std::int64_t index = take_text_index();
@@ -805,13 +825,13 @@ void Machine::run() {
         make_integer(Kind::boolean, 0);
         break;
       case BININT1:
-        make_integer(Kind::integer, static_cast<std::int64_t>(take_unsigned(1)));
+        make_integer(Kind::integer, static_cast<std::int64_t>(take_unsigned<1>()));
         break;
       case BININT2:
-        make_integer(Kind::integer, static_cast<std::int64_t>(take_unsigned(2)));
+        make_integer(Kind::integer, static_cast<std::int64_t>(take_unsigned<2>()));
         break;
       case BININT:
-        make_integer(Kind::integer, static_cast<std::int32_t>(take_unsigned(4)));
+        make_integer(Kind::integer, static_cast<std::int32_t>(take_unsigned<4>()));
         break;
       case INT:
         load_int();
@@ -820,10 +840,10 @@ void Machine::run() {
         load_long();
         break;
       case LONG1:
-        load_counted_long(take_unsigned(1));
+        load_counted_long(take_unsigned<1>());
         break;
       case LONG4: {
-        const std::uint64_t size = take_unsigned(4);
+        const std::uint64_t size = take_unsigned<4>();
         if (size > 0x7fffffff) fail("an integer has a negative size");
         load_counted_long(size);
         break;
@@ -836,34 +856,34 @@ void Machine::run() {
         break;
 
       case SHORT_BINUNICODE:
-        make_string(take(take_unsigned(1)));
+        make_string(take(take_unsigned<1>()));
         break;
       case BINUNICODE:
-        make_string(take(take_unsigned(4)));
+        make_string(take(take_unsigned<4>()));
         break;
       case BINUNICODE8:
-        make_string(take(take_unsigned(8)));
+        make_string(take(take_unsigned<8>()));
         break;
       case UNICODE:
         load_unicode();
         break;
       case SHORT_BINBYTES:
-        make_text(Kind::bytes, take_across_frames(take_unsigned(1)));
+        make_text(Kind::bytes, take_across_frames(take_unsigned<1>()));
         break;
       case BINBYTES:
-        make_text(Kind::bytes, take_across_frames(take_unsigned(4)));
+        make_text(Kind::bytes, take_across_frames(take_unsigned<4>()));
         break;
       case BINBYTES8:
-        make_text(Kind::bytes, take_across_frames(take_unsigned(8)));
+        make_text(Kind::bytes, take_across_frames(take_unsigned<8>()));
         break;
       case BYTEARRAY8:
-        make_text(Kind::bytearray, take_across_frames(take_unsigned(8)));
+        make_text(Kind::bytearray, take_across_frames(take_unsigned<8>()));
         break;
       case SHORT_BINSTRING:
-        make_python2_string(take(take_unsigned(1)));
+        make_python2_string(take(take_unsigned<1>()));
         break;
       case BINSTRING:
-        make_python2_string(take(take_unsigned(4)));
+        make_python2_string(take(take_unsigned<4>()));
         break;
       case STRING:
         load_string();
@@ -873,7 +893,7 @@ void Machine::run() {
         fail("the pickle refers to a buffer outside of it");
 
       case EMPTY_TUPLE:
-        make_empty(Kind::tuple);
+        make_empty_tuple();
         break;
       case TUPLE1:
         require(1);
@@ -951,13 +971,13 @@ void Machine::run() {
         load_build();
         break;
       case EXT1:
-        load_extension(1);
+        load_extension(take_unsigned<1>());
         break;
       case EXT2:
-        load_extension(2);
+        load_extension(take_unsigned<2>());
         break;
       case EXT4:
-        load_extension(4);
+        load_extension(take_unsigned<4>());
         break;
       case PERSID:
         load_persid();

@@ -96,7 +96,8 @@ class Document {
   int protocol() const noexcept { return protocol_; }  // as the last PROTO says; 0 without one
 
   // Nodes; ids are 0 ... size() - 1 in the order of their making, also of those that the pickle took off its stack
-  // again: whoever looks for imports and calls walks all of them.
+  // again: whoever looks for imports and calls walks all of them. Equal integers, booleans, None and () may be one
+  // node.
   std::size_t size() const noexcept { return nodes_.size(); }
 
   Kind kind(Id id) const noexcept { return nodes_[id].kind; }

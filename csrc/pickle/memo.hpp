@@ -23,6 +23,11 @@ class Memo {
   }
 
   void put(std::uint64_t index, Id id) {
+    if (index == near_.size() && far_.empty()) {  // as every pickler numbers them
+      near_.push(id);
+      ++entries_;
+      return;
+    }
     if (index >= near_.size() && index <= 2 * entries_ + 256) reach(index);
     const bool fresh = get(index) == kNone;
     if (index < near_.size()) {

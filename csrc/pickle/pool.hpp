@@ -1,5 +1,6 @@
 // A growing array of plain values. It grows by realloc, which moves the pages of a large block instead of copying
-// them, so that growth never needs the old and the new array at once.
+// them, so that growth never needs the old and the new array at once; and it asks the system for many pages at a time,
+// since a fault for every page would cost more than all the rest of reading a pickle.
 #pragma once
 
 #include <cstddef>
@@ -11,6 +12,9 @@
 #include <utility>
 
 namespace pywts::pickle {
+
+// Maps memory that is about to be written; a mere hint.
+void fetch_pages(void* begin, std::size_t bytes) noexcept;
 
 template <class T>
 class Pool {
@@ -36,7 +40,7 @@ class Pool {
 
   void push(const T& value) {
     const T copy = value;  // it may lie in this pool
-    if (size_ == capacity_) grow(1);
+    if (size_ == ready_) prepare(1);
     data_[size_++] = copy;
   }
   void pop() noexcept { --size_; }
@@ -44,12 +48,21 @@ class Pool {
 
   // Makes room for `count` values at the end and returns where it begins; they are to be written by the caller.
   T* extend(std::size_t count) {
-    if (count > capacity_ - size_) grow(count);
+    if (count > ready_ - size_) prepare(count);
     size_ += count;
     return data_ + (size_ - count);
   }
 
  private:
+  static constexpr std::size_t kStep = (std::size_t{1} << 18) / sizeof(T);  // values that are made ready at a time
+
+  void prepare(std::size_t count) {
+    if (count > capacity_ - size_) grow(count);
+    const std::size_t before = ready_;
+    const std::size_t wanted = size_ + count;
+    ready_ = capacity_ - wanted > kStep ? wanted + kStep : capacity_;
+    if (wanted > kStep) fetch_pages(data_ + before, (ready_ - before) * sizeof(T));
+  }
   void grow(std::size_t count) {
     constexpr std::size_t most = std::numeric_limits<std::size_t>::max() / sizeof(T) / 4;
     if (count > most || capacity_ > most) throw std::bad_alloc();
@@ -63,11 +76,13 @@ class Pool {
   void swap(Pool& other) noexcept {
     std::swap(data_, other.data_);
     std::swap(size_, other.size_);
+    std::swap(ready_, other.ready_);
     std::swap(capacity_, other.capacity_);
   }
 
   T* data_ = nullptr;
   std::size_t size_ = 0;
+  std::size_t ready_ = 0;  // values that may be written without another thought
   std::size_t capacity_ = 0;
 };
 
