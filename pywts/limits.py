@@ -18,8 +18,8 @@ class Limits(Record):
     """objects that a pickle describes"""
     depth: int = 1_000
     """levels of modules inside modules"""
-    tensors: int = 1_000_000
-    """tensors in one state_dict"""
+    tensors: int = 400_000
+    """tensors and modules in one state_dict"""
     name_length: int = 65_536
     """characters in a tensor's name"""
     inflated_bytes: int = 1 << 36

@@ -1,0 +1,65 @@
+"""pywts: PyTorch checkpoints to the .wts files that TensorRT programs read."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .encoding import Kernel as Kernel
+    from .encoding import encode as encode
+    from .encoding import kernels as kernels
+    from .errors import CheckpointError as CheckpointError
+    from .errors import Error as Error
+    from .errors import LimitError as LimitError
+    from .errors import OptionError as OptionError
+    from .errors import OutputError as OutputError
+    from .errors import SelectionError as SelectionError
+    from .errors import TensorError as TensorError
+    from .exporting import Exported as Exported
+    from .exporting import Plan as Plan
+    from .exporting import PlannedTensor as PlannedTensor
+    from .exporting import export as export
+    from .exporting import plan as plan
+    from .limits import DEFAULT_LIMITS as DEFAULT_LIMITS
+    from .limits import Limits as Limits
+
+    __version__: str
+
+# Where each public name lives; nothing is imported before it is asked for. No module bears a public name: importing
+# `pywts.export` as a module would put the module in the function's place.
+_HOMES = {
+    "export": "exporting",
+    "plan": "exporting",
+    "Exported": "exporting",
+    "Plan": "exporting",
+    "PlannedTensor": "exporting",
+    "encode": "encoding",
+    "kernels": "encoding",
+    "Kernel": "encoding",
+    "Limits": "limits",
+    "DEFAULT_LIMITS": "limits",
+    "Error": "errors",
+    "CheckpointError": "errors",
+    "LimitError": "errors",
+    "SelectionError": "errors",
+    "TensorError": "errors",
+    "OutputError": "errors",
+    "OptionError": "errors",
+    "__version__": "_core",
+}
+
+__all__ = [name for name in _HOMES if not name.startswith("_")]  # noqa: PLE0604
+
+
+def __getattr__(name: str) -> object:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'pywts' has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(f".{home}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

@@ -1,0 +1,247 @@
+"""Which weights of a checkpoint are exported, and why.
+
+The reference scripts take ``ema`` where it is there and true, else ``model``. Other trainers have their own keys, tried
+in the order of ``KEYS``. Whatever is not decided by that is an error that lists what there is; nothing is guessed.
+"""
+
+from __future__ import annotations
+
+from ..errors import SelectionError, near, shown
+from .state_dict import StateDict, is_state_dict, state_dict_of_mapping, state_dict_of_module
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from .protocol import Checkpoint
+
+EMA_KEYS = ("ema", "params_ema", "state_dict_ema", "model_ema")
+"""Averaged weights: preferred to their plain twin."""
+
+KEYS = ("model", "state_dict", "model_state_dict", "model_state", "params", "net", "network", "generator", "netG")
+"""Where trainers put the weights."""
+
+INNER_KEYS = ("module", "state_dict", "model_state_dict", "model")
+"""Where the weights lie inside of a wrapper that is itself under one of those keys."""
+
+_TRAINING_STATE = ("optim", "sched", "scaler", "callback", "loop", "metric", "hyper_parameters", "message_hub")
+"""Words in the keys of what a trainer keeps for itself; its tensors are moments and counters, never weights."""
+
+_NESTING = 4
+"""How deep candidates are looked for."""
+
+
+class Chosen:
+    """The weights that were taken: where they lie, why these, and their state_dict."""
+
+    def __init__(self, path: str, why: str, value: Any, state: StateDict) -> None:
+        self.path = path
+        """dotted; "" where the source itself is the weights"""
+        self.why = why
+        self.value = value
+        self.state = state
+
+
+def choose(checkpoint: Checkpoint, key: str) -> Chosen:
+    """Find the weights: by the field's rules (``key="auto"``), or under a dotted path (``"."`` is the root)."""
+    if key == "auto":
+        path, value, why = _choose(checkpoint, checkpoint.root)
+    else:
+        path, value, why = _forced(checkpoint, key)
+    if not checkpoint.is_module(value):
+        state = state_dict_of_mapping(checkpoint, value)
+    elif checkpoint.inert:
+        state = state_dict_of_module(checkpoint, value)
+    else:
+        state = state_dict_of_mapping(checkpoint, value.state_dict())
+    return Chosen(path, why, value, state)
+
+
+def _choose(checkpoint: Checkpoint, root: Any) -> tuple[str, Any, str]:
+    if checkpoint.is_module(root):
+        return "", root, "the file is a whole module"
+    entries = checkpoint.mapping(root)
+    if entries is None:
+        return _choose_of_sequence(checkpoint, root)
+    named = _named(checkpoint, entries)
+    averaged = [key for key in EMA_KEYS if key in named]
+    plain = [key for key in KEYS if key in named]
+    if averaged:
+        return *named[averaged[0]], _why_averaged(checkpoint, averaged[0], entries)
+    if "model" in named or len(plain) == 1:
+        taken = "model" if "model" in named else plain[0]
+        return *named[taken], _why_plain(taken, entries, checkpoint)
+    if len(plain) > 1:
+        raise _ambiguous(checkpoint, [named[key][0] for key in plain])
+    if is_state_dict(checkpoint, root):
+        others = candidates(checkpoint, entries)
+        if others:
+            raise _ambiguous(checkpoint, [".", *others])
+        return "", root, "the file is a bare state_dict"
+    others = candidates(checkpoint, entries)
+    if len(others) == 1:
+        path = next(iter(others))
+        return path, others[path], f"{shown(path)} is the only entry that holds weights"
+    if others:
+        raise _ambiguous(checkpoint, list(others))
+    raise SelectionError(_nothing(checkpoint, root))
+
+
+def _choose_of_sequence(checkpoint: Checkpoint, root: Any) -> tuple[str, Any, str]:
+    found = {}
+    for index, item in enumerate(checkpoint.sequence(root) or ()):
+        inner = _weights_in(checkpoint, item, str(index))
+        if inner is not None:
+            found[inner[0]] = inner[1]
+    if len(found) == 1:
+        path = next(iter(found))
+        return path, found[path], f"item {path} is the only one that holds weights"
+    if found:
+        raise _ambiguous(checkpoint, list(found))
+    raise SelectionError(_nothing(checkpoint, root))
+
+
+def _named(checkpoint: Checkpoint, entries: dict[Any, Any]) -> dict[str, tuple[str, Any]]:
+    """The well-known keys that hold weights, each with the path and value of what lies there."""
+    found = {}
+    for key in (*EMA_KEYS, *KEYS):
+        if key in entries:
+            inner = _weights_in(checkpoint, entries[key], key)
+            if inner is not None:
+                found[key] = inner
+    return found
+
+
+def _weights_in(checkpoint: Checkpoint, value: Any, path: str) -> tuple[str, Any] | None:
+    """The weights at a value, or inside of the one wrapper around them: ``(path, value)``."""
+    for _ in range(_NESTING):
+        if checkpoint.is_module(value) or is_state_dict(checkpoint, value):
+            return path, value
+        entries = checkpoint.mapping(value)
+        if entries is not None:
+            inner = next((key for key in (*EMA_KEYS, *INNER_KEYS) if key in entries), None)
+            if inner is None:
+                return None
+            path, value = f"{path}.{inner}", entries[inner]
+            continue
+        items = checkpoint.sequence(value)
+        if items is not None:  # yolov5 up to v4 kept (module, updates)
+            modules = [index for index, item in enumerate(items[:8]) if checkpoint.is_module(item)]
+            if len(modules) != 1:
+                return None
+            path, value = f"{path}.{modules[0]}", items[modules[0]]
+            continue
+        attributes = checkpoint.attributes(value)  # a wrapper object, such as a trainer's ModelEMA
+        inner = next((key for key in ("ema", "module", "model") if attributes and key in attributes), None)
+        if attributes is None or inner is None:
+            return None
+        path, value = f"{path}.{inner}", attributes[inner]
+    return None
+
+
+def candidates(checkpoint: Checkpoint, entries: dict[Any, Any], prefix: str = "", depth: int = _NESTING) -> dict[str, Any]:
+    """Everything in a mapping that could be weights, by dotted path; training state is passed over."""
+    found: dict[str, Any] = {}
+    for key, value in entries.items():
+        if not isinstance(key, (str, int)) or any(word in str(key).lower() for word in _TRAINING_STATE):
+            continue
+        path = f"{prefix}{key}"
+        if checkpoint.is_module(value) or is_state_dict(checkpoint, value):
+            found[path] = value
+        elif depth > 1:
+            nested = checkpoint.mapping(value)
+            if nested and not _is_optimizer(nested):
+                found.update(candidates(checkpoint, nested, f"{path}.", depth - 1))
+        if len(found) > 64:
+            break
+    return found
+
+
+def _is_optimizer(entries: dict[Any, Any]) -> bool:
+    return "param_groups" in entries and "state" in entries
+
+
+def _forced(checkpoint: Checkpoint, key: str) -> tuple[str, Any, str]:
+    value = checkpoint.root if key == "." else _at(checkpoint, checkpoint.root, key)
+    if value is None:
+        raise SelectionError(f"{checkpoint.name}: no {shown(key)!r} in the checkpoint; {_offer(checkpoint, key)}")
+    if checkpoint.plain(value) is None:
+        raise SelectionError(f"{checkpoint.name}: {shown(key)!r} is None; {_offer(checkpoint, key)}")
+    inner = _weights_in(checkpoint, value, key)
+    if inner is None:
+        raise SelectionError(
+            f"{checkpoint.name}: {shown(key)!r} holds no weights, it is {checkpoint.describe(value)}; {_offer(checkpoint, key)}"
+        )
+    return inner[0], inner[1], "asked for by key"
+
+
+def _at(checkpoint: Checkpoint, value: Any, path: str) -> Any:
+    """The value at a dotted path; keys may hold dots themselves, so the longest key that fits goes first."""
+    entries = checkpoint.mapping(value)
+    if entries is None:
+        items = checkpoint.sequence(value)
+        entries = dict(enumerate(items)) if items is not None else checkpoint.attributes(value) or {}
+    by_name = {str(key): entry for key, entry in entries.items() if isinstance(key, (str, int))}
+    if path in by_name:
+        return by_name[path]
+    position = path.rfind(".")
+    while position > 0:
+        if path[:position] in by_name:
+            found = _at(checkpoint, by_name[path[:position]], path[position + 1 :])
+            if found is not None:
+                return found
+        position = path.rfind(".", 0, position)
+    return None
+
+
+def _why_averaged(checkpoint: Checkpoint, key: str, entries: dict[Any, Any]) -> str:
+    twins = {"ema": "model", "params_ema": "params", "state_dict_ema": "state_dict", "model_ema": "model"}
+    twin = twins[key]
+    if twin in entries and checkpoint.plain(entries[twin]) is None:
+        return f"{key}: averaged weights, and the only ones ({twin} is None, as in a checkpoint of a running training)"
+    if twin in entries:
+        return f"{key}: averaged weights go before {twin}; --key {twin} takes those"
+    return f"{key}: averaged weights"
+
+
+def _why_plain(key: str, entries: dict[Any, Any], checkpoint: Checkpoint) -> str:
+    if key == "model" and "ema" in entries:
+        empty = not checkpoint.truthy(entries["ema"])
+        return "model: the checkpoint has no ema" if empty else "model: ema holds no weights"
+    return f"{key} holds the weights"
+
+
+def _ambiguous(checkpoint: Checkpoint, paths: list[str]) -> SelectionError:
+    lines = []
+    for path in paths[:20]:
+        value = checkpoint.root if path == "." else _at(checkpoint, checkpoint.root, path)
+        lines.append(f"  --key {shown(path)}  ({_count(checkpoint, value)})")
+    return SelectionError(f"{checkpoint.name}: holds several sets of weights; say which:\n" + "\n".join(lines))
+
+
+def _count(checkpoint: Checkpoint, value: Any) -> str:
+    if checkpoint.is_module(value):
+        return f"module {checkpoint.class_name(value) or ''}".rstrip()
+    tensors = sum(checkpoint.is_tensor(entry) for entry in (checkpoint.mapping(value) or {}).values())
+    return f"{tensors} tensor{'s' if tensors != 1 else ''}"
+
+
+def _offer(checkpoint: Checkpoint, wanted: str) -> str:
+    entries = checkpoint.mapping(checkpoint.root) or {}
+    found = list(candidates(checkpoint, entries))
+    if checkpoint.is_module(checkpoint.root) or is_state_dict(checkpoint, checkpoint.root):
+        found.insert(0, ".")
+    if not found:
+        return "it holds no weights at all"
+    names = near(wanted, found) or found[:10]
+    return f"weights are under {', '.join(shown(repr(name)) for name in names)}"
+
+
+def _nothing(checkpoint: Checkpoint, root: Any) -> str:
+    entries = checkpoint.mapping(root)
+    if entries is not None:
+        keys = ", ".join(shown(str(key), 40) for key in list(entries)[:12]) or "nothing"
+        if _is_optimizer(entries):
+            return f"{checkpoint.name}: an optimizer's state, which holds no weights; export the model's checkpoint"
+        return f"{checkpoint.name}: holds no weights; its keys are: {keys}"
+    return f"{checkpoint.name}: holds no weights: it is {checkpoint.describe(root)}"

@@ -1,0 +1,72 @@
+"""A source file, opened once and read by position, so that a file that shrinks is an error and nothing worse."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from ..errors import CheckpointError
+
+
+class SourceFile:
+    """An open regular file. Use as a context manager."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = os.fspath(path)
+        self.name = os.fsdecode(self.path)
+        try:
+            # O_NONBLOCK: opening a FIFO that nobody writes to must not hang.
+            self.descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        except FileNotFoundError:
+            raise CheckpointError(f"{self.name}: no such file") from None
+        except (OSError, ValueError) as error:
+            raise CheckpointError(f"{self.name}: cannot be opened: {_reason(error)}") from None
+        try:
+            status = os.fstat(self.descriptor)
+            if stat.S_ISDIR(status.st_mode):
+                raise CheckpointError(f"{self.name}: is a folder; name the checkpoint in it, or use `pywts batch`")
+            if not stat.S_ISREG(status.st_mode):
+                raise CheckpointError(f"{self.name}: is no regular file; save its content to a file first")
+        except BaseException:
+            os.close(self.descriptor)
+            raise
+        self.size = status.st_size
+        self.identity = (status.st_dev, status.st_ino)
+
+    def read(self, offset: int, size: int) -> bytes:
+        """``size`` bytes at ``offset``; a file that ends before is an error."""
+        parts = []
+        position, left = offset, size
+        while left:
+            try:
+                part = os.pread(self.descriptor, min(left, 1 << 30), position)
+            except OSError as error:
+                raise CheckpointError(f"{self.name}: byte {position} cannot be read: {_reason(error)}") from None
+            if not part:
+                raise CheckpointError(
+                    f"{self.name}: ends at byte {position}, {left} bytes before it should; copy or download it again"
+                )
+            parts.append(part)
+            position += len(part)
+            left -= len(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def head(self, size: int) -> bytes:
+        """The first bytes, ``size`` or as many as there are."""
+        return self.read(0, min(size, self.size))
+
+    def close(self) -> None:
+        """Close the descriptor; a second call does nothing."""
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+            self.descriptor = -1
+
+    def __enter__(self) -> SourceFile:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)

@@ -1,0 +1,119 @@
+"""Inert views of a pickle's nodes: what a node would be, told from its record alone.
+
+Each function answers None where the node is nothing of the kind, and never looks further than one level: nothing here
+recurses, so that shared, cyclic and deeply nested records cost no more than what is asked of them.
+"""
+
+from __future__ import annotations
+
+from .._core import Node
+from .allowlist import BYTES_CODECS, CLASS_BUILDERS, MAPPINGS, RECONSTRUCTORS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+def mapping(node: object) -> dict[Any, Any] | None:
+    """The entries of a dict, of a known mapping, or of any record that items were set on. Keys that are no scalars
+    stay nodes; of equal keys the last wins, as in Python."""
+    kind = kind_of(node)
+    if kind == "dict":
+        return dict(node.entries)  # type: ignore[attr-defined]
+    if kind != "call":
+        return None
+    target = node.target  # type: ignore[attr-defined]
+    entries = node.entries  # type: ignore[attr-defined]
+    if target in MAPPINGS:
+        result = {}
+        for argument in arguments(node)[-1:]:
+            result.update(_pairs(argument))
+        result.update(entries)
+        return result
+    return dict(entries) if entries else None
+
+
+def _pairs(node: object) -> dict[Any, Any]:
+    if kind_of(node) == "dict":
+        return dict(node.entries)  # type: ignore[attr-defined]
+    result = {}
+    for item in sequence(node) or ():
+        pair = sequence(item)
+        if pair is not None and len(pair) == 2:
+            result[value_of(pair[0])] = pair[1]
+    return result
+
+
+def sequence(node: object) -> list[Any] | None:
+    """The items of a list, tuple or set, or of any record that items were appended to."""
+    kind = kind_of(node)
+    if kind in ("list", "tuple", "set", "frozenset"):
+        return node.items  # type: ignore[attr-defined,no-any-return]
+    if kind == "call":
+        return node.items or None  # type: ignore[attr-defined]
+    return None
+
+
+def arguments(node: object) -> list[Any]:
+    """The arguments of a recorded call; none where the pickle gives something that is no tuple."""
+    if kind_of(node) != "call":
+        return []
+    found = node.arguments  # type: ignore[attr-defined]
+    return found.items if kind_of(found) == "tuple" else []
+
+
+def attributes(node: object) -> dict[str, Any] | None:
+    """An object's ``__dict__`` (and slots) as its state was recorded, or None where it has none."""
+    if kind_of(node) != "call":
+        return None
+    builds = node.builds  # type: ignore[attr-defined]
+    if not builds:
+        return None
+    result: dict[str, Any] = {}
+    for state in builds:
+        parts = [state]
+        if kind_of(state) == "tuple" and len(state.items) == 2:
+            parts = state.items
+        for part in parts:
+            if kind_of(part) == "dict":
+                result.update((key, value) for key, value in part.entries if isinstance(key, str))
+    return result
+
+
+def class_name(node: object) -> str | None:
+    """The dotted name of a recorded object's class, or of what was called to make it."""
+    if kind_of(node) != "call":
+        return None
+    function = node.function  # type: ignore[attr-defined]
+    if node.target in RECONSTRUCTORS:  # type: ignore[attr-defined]
+        first = arguments(node)[:1]
+        function = first[0] if first else function
+    if kind_of(function) == "persistent":  # a legacy stream's ('module', class, file, source)
+        parts = sequence(function.argument) or []
+        function = parts[1] if len(parts) > 1 else function
+    if kind_of(function) == "call" and function.target in CLASS_BUILDERS:  # a class pickled by value
+        named = [value_of(argument) for argument in arguments(function)[1:2]]
+        return str(named[0]) if named and isinstance(named[0], str) else None
+    if kind_of(function) == "global":
+        return f"{function.module}.{function.name}"
+    return None
+
+
+def value_of(node: object) -> Any:
+    """The Python value of a scalar; bytes that protocol 2 keeps as text are decoded; any other node is itself."""
+    kind = kind_of(node)
+    if kind is None:
+        return node
+    if kind == "call" and node.target in BYTES_CODECS:  # type: ignore[attr-defined]
+        parts = [value_of(argument) for argument in arguments(node)]
+        if len(parts) == 2 and isinstance(parts[0], str) and parts[1] in ("latin1", "latin-1"):
+            try:
+                return parts[0].encode("latin-1")
+            except UnicodeEncodeError:
+                return node
+    return node.value  # type: ignore[attr-defined]
+
+
+def kind_of(value: object) -> str | None:
+    """A node's kind; None for a plain value."""
+    return value.kind if isinstance(value, Node) else None

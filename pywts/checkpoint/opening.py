@@ -1,0 +1,36 @@
+"""Tells a file's container by its first bytes, never by its suffix, and opens it."""
+
+from __future__ import annotations
+
+from ..errors import CheckpointError
+from .archive import Archive
+from .files import SourceFile
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import os
+
+    from ..limits import Limits
+    from .protocol import Checkpoint
+
+
+def open_checkpoint(path: str | os.PathLike[str], limits: Limits) -> Checkpoint:
+    """Open a file of weights. The caller closes it."""
+    file = SourceFile(path)
+    try:
+        return _open(file, limits)
+    except BaseException:
+        file.close()
+        raise
+
+
+def _open(file: SourceFile, limits: Limits) -> Checkpoint:
+    head = file.head(64)
+    if head[:4] == b"PK\x03\x04":
+        from .zip import open_zip, root_of
+
+        archive = Archive(file, limits)
+        root = root_of(archive)
+        if root is not None:
+            return open_zip(file, archive, root, limits)
+    raise CheckpointError(f"{file.name}: is no checkpoint that pywts knows")

@@ -1,0 +1,108 @@
+"""A checkpoint whose root was read from a pickle: what its nodes mean to the rooms that choose and export weights."""
+
+from __future__ import annotations
+
+from .._core import Node, PickleError, parse_pickle
+from ..errors import CheckpointError, LimitError, shown
+from ..tensor import Refused, Tensor
+from .allowlist import REFUSED_TENSORS
+from .objects import attributes, class_name, kind_of, mapping, sequence, value_of
+from .rebuild import Rebuilder
+from .state_dict import TABLES
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from ..limits import Limits
+    from .rebuild import FindStorage
+
+
+def parse(source: str, data: bytes, limits: Limits, start: int = 0) -> tuple[Node, int]:
+    """Read one pickle: its root node, and where it ends in ``data``."""
+    try:
+        root, end, _ = parse_pickle(data, start, limits.opcodes, limits.nodes)
+    except PickleError as error:
+        what, position = error.args
+        kind = LimitError if "limit" in what else CheckpointError
+        raise kind(f"{source}: the pickle cannot be read at byte {start + position}: {what}") from None
+    except MemoryError:
+        raise LimitError(f"{source}: the pickle describes more objects than fit in memory") from None
+    return root, end
+
+
+class PickledCheckpoint:
+    """Nodes, and the storages that their tensors are views of."""
+
+    inert = True
+
+    def __init__(
+        self, name: str, kind: str, root: Any, find_storage: FindStorage, limits: Limits, close: Callable[[], None]
+    ) -> None:
+        self.name = name
+        self.kind = kind
+        """the container, in words: "zip archive" """
+        self.root = root
+        self.limits = limits
+        self._rebuilder = Rebuilder(name, find_storage, limits)
+        self.close = close
+
+    def mapping(self, value: Any) -> dict[Any, Any] | None:
+        """A mapping's entries, or None."""
+        return mapping(value)
+
+    def sequence(self, value: Any) -> list[Any] | None:
+        """A list's or tuple's items, or None."""
+        return sequence(value)
+
+    def attributes(self, value: Any) -> dict[str, Any] | None:
+        """An object's attributes, or None."""
+        return attributes(value)
+
+    def class_name(self, value: Any) -> str | None:
+        """The dotted name of an object's class, or None."""
+        return class_name(value)
+
+    def plain(self, value: Any) -> Any:
+        """A scalar's Python value; anything else as it is."""
+        return value_of(value)
+
+    def truthy(self, value: Any) -> bool:
+        """What ``bool()`` of the real object would say, as far as the record tells."""
+        plain = value_of(value)
+        if not isinstance(plain, Node):
+            return bool(plain)
+        if plain.kind in ("list", "tuple", "set", "frozenset", "dict"):
+            return bool(plain.items or plain.entries)
+        entries = mapping(plain)
+        return entries is None or bool(entries)
+
+    def is_module(self, value: Any) -> bool:
+        """Whether a value is the record of an ``nn.Module``."""
+        found = attributes(value)
+        return found is not None and all(table in found for table in TABLES)
+
+    def is_tensor(self, value: Any) -> bool:
+        """Whether a value is a tensor, exportable or not."""
+        return self._rebuilder.is_tensor(value)
+
+    def tensor(self, value: Any, name: str) -> Tensor | Refused | None:
+        """The described tensor, a refusal, or None where the value is no tensor."""
+        return self._rebuilder.tensor(value, name)
+
+    def same(self, a: Any, b: Any) -> bool:
+        """Whether two values are one object."""
+        return a is b or (isinstance(a, Node) and a == b)
+
+    def describe(self, value: Any) -> str:
+        """What a value is, in a few words."""
+        plain = value_of(value)
+        if not isinstance(plain, Node):
+            return f"{type(plain).__name__} {shown(repr(plain), 40)}"
+        if self.is_tensor(plain):
+            return "a tensor"
+        name = class_name(plain)
+        if name and plain.target not in REFUSED_TENSORS:
+            return shown(name)
+        return {"str": "text", "global": "a reference"}.get(kind_of(plain) or "", kind_of(plain) or "a value")

@@ -1,0 +1,307 @@
+"""Tensors from the calls that would rebuild them.
+
+``Rebuilder.tensor(node, name)`` follows the rebuild functions of the allow-list by hand and answers a described
+tensor, a refusal that says what stands there instead, or None where the node is no tensor at all.
+The signatures are those of ``torch/_utils.py`` and ``torch/_tensor.py``.
+"""
+
+from __future__ import annotations
+
+from .._core import Node
+from ..errors import CheckpointError, LimitError, shown
+from ..tensor import ITEM_SIZES, Refused, Storage, Tensor, contiguous_strides, memory_storage
+from .allowlist import (
+    BYTES_CODECS,
+    DTYPE_ALIASES,
+    FOREIGN_ITEM_SIZES,
+    NUMPY_ARRAYS,
+    NUMPY_BUFFERS,
+    NUMPY_DTYPES,
+    NUMPY_SCALARS,
+    REFUSED_TENSORS,
+    STORAGE_DTYPES,
+    TENSORS,
+    TYPED_REBUILDS,
+    WRAPPERS,
+)
+from .objects import arguments, kind_of, mapping, sequence, value_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from ..limits import Limits
+
+    FindStorage = Callable[[str, str, int], Storage]
+    """(key, dtype or "" for an untyped one, elements) -> the storage"""
+
+_WRAPPING_DEPTH = 16
+"""A Parameter of a subclass of a device's tensor is three calls deep; a file that goes further means no good."""
+
+
+class Rebuilder:
+    """Resolves the tensors of one pickle."""
+
+    def __init__(self, source: str, find_storage: FindStorage, limits: Limits) -> None:
+        self.source = source
+        self._find_storage = find_storage
+        self._limits = limits
+        self._storages: dict[tuple[object, ...], tuple[Storage, str]] = {}
+
+    def is_tensor(self, node: object) -> bool:
+        """Whether a node is a tensor, exportable or not; storages are not looked at."""
+        if kind_of(node) != "call":
+            return False
+        target = node.target  # type: ignore[attr-defined]
+        return (
+            target in TENSORS
+            or target in WRAPPERS
+            or target in TYPED_REBUILDS
+            or target in REFUSED_TENSORS
+            or target in NUMPY_ARRAYS
+            or target in NUMPY_BUFFERS
+        )
+
+    def tensor(self, node: object, name: str) -> Tensor | Refused | None:
+        """The tensor that a node would be, under a name."""
+        for _ in range(_WRAPPING_DEPTH):
+            if not isinstance(node, Node) or node.kind != "call":
+                return None
+            target = node.target
+            if target in TENSORS:
+                return self._view(name, target, node.arguments.plain(4) if node.arguments else ())
+            if target in WRAPPERS:
+                inner = arguments(node)
+                if not inner:
+                    return None if target.startswith("torch.nn.") else self._broken(name, f"{target} has no arguments")
+                node = inner[0]
+            elif target in TYPED_REBUILDS:
+                inner = arguments(node)
+                if len(inner) < 3 or kind_of(inner[0]) != "global":
+                    raise self._error(name, f"{target} names no rebuild function")
+                function = f"{inner[0].module}.{inner[0].name}"
+                if function in TENSORS:
+                    return self._view(name, function, inner[2].plain(4))
+                if function in WRAPPERS:
+                    node = (inner[2].items if kind_of(inner[2]) == "tuple" else [None])[0]
+                elif function in REFUSED_TENSORS:
+                    return Refused(name, *REFUSED_TENSORS[function])
+                else:
+                    raise self._error(name, f"would be rebuilt by calling {shown(function)}, which is no rebuild function")
+            elif target in REFUSED_TENSORS:
+                return Refused(name, *REFUSED_TENSORS[target])
+            elif target in NUMPY_ARRAYS:
+                return self._numpy_array(name, node)
+            elif target in NUMPY_BUFFERS:
+                return self._numpy_buffer(name, node)
+            elif target in NUMPY_SCALARS:
+                return self._numpy_scalar(name, node)
+            else:
+                return None
+        raise self._error(name, f"is wrapped in more than {_WRAPPING_DEPTH} calls")
+
+    def _view(self, name: str, target: str, values: Any) -> Tensor | Refused:
+        if type(values) is not tuple or len(values) < 4:
+            raise self._error(name, f"{target} has too few arguments")
+        storage_node, offset, shape, strides = values[:4]
+        storage, dtype = self._storage(name, storage_node)
+        metadata = None
+        if target.endswith("_v3"):
+            if len(values) < 7:
+                raise self._error(name, f"{target} has too few arguments")
+            dtype = self._dtype(name, values[6])
+            metadata = values[7] if len(values) > 7 else None
+        elif target.endswith("_v2"):
+            metadata = values[6] if len(values) > 6 else None
+        if metadata is not None:
+            for key, value in (mapping(metadata) or {}).items():
+                if value_of(value):
+                    return Refused(
+                        name, f"a tensor with its {shown(key)} bit set", "save it with .resolve_conj().resolve_neg()"
+                    )
+        if type(shape) is not tuple:
+            shape = _plain_sizes(shape)
+        if type(strides) is not tuple:
+            strides = _plain_sizes(strides)
+        return self.checked(name, dtype, shape, strides, offset, storage)
+
+    def checked(
+        self, name: str, dtype: str, shape: Any, strides: Any, offset: Any, storage: Storage
+    ) -> Tensor | Refused:
+        """A described tensor whose every element lies inside its storage."""
+        if type(shape) is not tuple or type(strides) is not tuple or len(shape) != len(strides) or type(offset) is not int:
+            raise self._error(name, "has a broken shape, stride or offset")
+        numel = 1
+        last = offset
+        for size, stride in zip(shape, strides):  # noqa: B905  (compared above; the keyword costs in the hot loop)
+            if type(size) is not int or type(stride) is not int:
+                raise self._error(name, "has a shape or stride that is no integer")
+            if size < 0 or stride < 0:
+                raise self._error(name, f"has a negative size or stride: {list(shape)}, {list(strides)}")
+            numel *= size
+            last += (size - 1) * stride
+        if offset < 0 or max(numel, last, *shape, *strides, 0) >= 1 << 62:
+            raise self._error(name, f"has an impossible shape {shown(list(shape))}, stride or offset")
+        item_size = ITEM_SIZES.get(dtype)
+        if item_size is None:
+            return Refused(name, *_foreign_dtype(dtype))
+        if numel and (last + 1) * item_size > storage.size:
+            raise self._error(
+                name,
+                f"reaches outside its storage {storage.label}: element {last} of {storage.size // item_size} ({dtype})",
+            )
+        if numel > 1 << 20 and numel > self._limits.expansion * (storage.size // item_size):
+            raise LimitError(
+                f"{self.source}: tensor {shown(name)} repeats {storage.size // item_size} values to {numel}, "
+                f"over the limit of {self._limits.expansion} times; raise Limits.expansion if that is meant"
+            )
+        return Tensor(name, dtype, shape, strides, offset, storage)
+
+    def _storage(self, name: str, node: object) -> tuple[Storage, str]:
+        """The storage behind a persistent id, and the dtype that its class tells ("" if it counts bytes)."""
+        if kind_of(node) != "persistent":
+            if kind_of(node) == "call":
+                raise self._error(name, f"has a storage that is no persistent id but a call of {shown(node.target)}")  # type: ignore[attr-defined]
+            raise self._error(name, "has no storage")
+        values = node.argument.plain(2)  # type: ignore[attr-defined]
+        if type(values) is not tuple or len(values) < 5 or value_of(values[0]) != "storage":
+            raise self._error(name, "has a persistent id that names no storage")
+        _, storage_type, key, _, numel, *view = values
+        kind = storage_type.name if kind_of(storage_type) == "global" else None
+        if kind not in STORAGE_DTYPES or not str(storage_type.module).startswith("torch"):
+            raise self._error(name, f"has a storage of an unknown type {shown(kind)}")
+        if type(numel) is not int or numel < 0 or type(key) not in (str, int):
+            raise self._error(name, "has a storage with a broken key or size")
+        window = view[0] if view and type(view[0]) is tuple else None
+        known = self._storages.get((key, kind, numel, window))
+        if known is None:
+            dtype = STORAGE_DTYPES[kind]
+            storage = self._find_storage(str(key), dtype, numel)
+            if window is not None:
+                storage = self._windowed(name, storage, dtype, window)
+            known = self._storages[(key, kind, numel, window)] = (storage, dtype)
+        return known
+
+    def _windowed(self, name: str, storage: Storage, dtype: str, window: tuple[Any, ...]) -> Storage:
+        """A legacy stream's view of a storage: (key of the view, offset, elements)."""
+        if len(window) != 3 or type(window[1]) is not int or type(window[2]) is not int or min(window[1:]) < 0:
+            raise self._error(name, "has a broken view of its storage")
+        item_size = item_size_of(dtype)
+        start, size = window[1] * item_size, window[2] * item_size
+        if start + size > storage.size:
+            raise self._error(name, f"has a view that reaches outside its storage {storage.label}")
+        return Storage(
+            storage.label,
+            size,
+            file=storage.file,
+            file_offset=storage.file_offset + start,
+            address=storage.address and storage.address + start,
+            owner=storage.owner,
+            swapped=storage.swapped,
+        )
+
+    def _dtype(self, name: str, node: object) -> str:
+        if kind_of(node) != "global" or node.module != "torch":  # type: ignore[attr-defined]
+            raise self._error(name, "has a dtype that is none of torch's")
+        found: str = node.name  # type: ignore[attr-defined]
+        return DTYPE_ALIASES.get(found, found)
+
+    # ------------------------------------------------------------------------------------------------ NumPy arrays
+
+    def _numpy_array(self, name: str, node: Node) -> Tensor | Refused:
+        states = node.builds
+        state = states[-1].plain(3) if len(states) == 1 else None
+        if type(state) is not tuple or len(state) != 5:
+            raise self._error(name, "is a NumPy array with a broken state")
+        _, shape, dtype_node, fortran, data = state
+        return self._from_bytes(name, dtype_node, value_of(data), shape, bool(fortran))
+
+    def _numpy_buffer(self, name: str, node: Node) -> Tensor | Refused:
+        values = [argument.plain(2) for argument in arguments(node)]
+        if len(values) != 4:
+            raise self._error(name, "is a NumPy array with a broken buffer")
+        data, dtype_node, shape, order = values
+        return self._from_bytes(name, dtype_node, value_of(data), shape, order == "F")
+
+    def _numpy_scalar(self, name: str, node: Node) -> Tensor | Refused:
+        values = [value_of(argument) for argument in arguments(node)]
+        if len(values) != 2:
+            raise self._error(name, "is a NumPy scalar with a broken state")
+        return self._from_bytes(name, values[0], values[1], (), False)
+
+    def _from_bytes(self, name: str, dtype_node: object, data: object, shape: Any, fortran: bool) -> Tensor | Refused:
+        if kind_of(data) == "call" and data.target in BYTES_CODECS:  # type: ignore[attr-defined]
+            raise self._error(name, "is a NumPy array with broken bytes")
+        dtype, swapped = self._numpy_dtype(name, dtype_node)
+        if dtype not in ITEM_SIZES:
+            return Refused(name, f"a NumPy array of {shown(dtype)}", "convert it to float32 before it is saved")
+        if type(data) is not bytes:
+            raise self._error(name, "is a NumPy array without bytes")
+        if type(shape) is int:
+            shape = (shape,)
+        if type(shape) is not tuple or any(type(size) is not int or size < 0 for size in shape):
+            raise self._error(name, "is a NumPy array with a broken shape")
+        storage = memory_storage(f"of {shown(name)}", data)
+        storage.swapped = swapped
+        strides = contiguous_strides(shape)
+        if fortran:
+            strides = contiguous_strides(shape[::-1])[::-1]
+        return self.checked(name, dtype, shape, strides, 0, storage)
+
+    def _numpy_dtype(self, name: str, node: object) -> tuple[str, bool]:
+        """torch's name of a NumPy dtype, and whether its byte order is not this machine's."""
+        import sys
+
+        if kind_of(node) != "call" or node.target not in NUMPY_DTYPES:  # type: ignore[attr-defined]
+            raise self._error(name, "is a NumPy array with a broken dtype")
+        code = value_of(arguments(node)[0]) if arguments(node) else None
+        order = "|"
+        for build in node.builds:  # type: ignore[attr-defined]
+            state = build.plain(1)
+            if type(state) is tuple and len(state) > 1 and type(state[1]) is str:
+                order = state[1]
+        if type(code) is bytes:
+            code = code.decode("latin-1")
+        if type(code) is not str:
+            raise self._error(name, "is a NumPy array with a broken dtype")
+        if code[:1] in ("<", ">", "=", "|"):
+            order, code = code[0], code[1:]
+        swapped = order == (">" if sys.byteorder == "little" else "<")
+        return _NUMPY_NAMES.get(code, code), swapped
+
+    # ------------------------------------------------------------------------------------------------------ errors
+
+    def _error(self, name: str, what: str) -> CheckpointError:
+        return CheckpointError(f"{self.source}: tensor {shown(name)} {what}; the checkpoint is damaged or hostile")
+
+    def _broken(self, name: str, what: str) -> Refused:
+        raise self._error(name, what)
+
+
+_NUMPY_NAMES = {
+    "f2": "float16", "f4": "float32", "f8": "float64", "b1": "bool", "i1": "int8", "i2": "int16", "i4": "int32",
+    "i8": "int64", "u1": "uint8", "u2": "uint16", "u4": "uint32", "u8": "uint64", "c8": "complex64", "c16": "complex128",
+    "O8": "object", "O": "object",
+}  # fmt: skip
+
+
+def _plain_sizes(node: object) -> tuple[Any, ...] | None:
+    """The integers of a list, or of a recorded torch.Size."""
+    if kind_of(node) == "call" and node.target == "torch.Size":  # type: ignore[attr-defined]
+        node = (arguments(node) or [None])[0]
+    items = sequence(node)
+    return None if items is None else tuple(value_of(item) for item in items)
+
+
+def item_size_of(dtype: str) -> int:
+    """Bytes an element of any dtype that torch stores; an untyped storage ("") counts bytes."""
+    return ITEM_SIZES.get(dtype) or FOREIGN_ITEM_SIZES.get(dtype) or 1
+
+
+def _foreign_dtype(dtype: str) -> tuple[str, str]:
+    if dtype.startswith("complex"):
+        return f"a complex tensor ({dtype})", "save .real and .imag, or torch.view_as_real() of it, instead"
+    if dtype.startswith(("q", "quint")):
+        return f"a quantized tensor ({dtype})", "save it with .dequantize()"
+    return f"a tensor of dtype {shown(dtype)}, which has no float32 values", "save it with .float()"

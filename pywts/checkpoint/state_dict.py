@@ -1,0 +1,121 @@
+"""The state_dict of a module, walked over its attributes: ``torch.nn.Module.state_dict`` without the class.
+
+Per module: the parameters that are not None, in order; the buffers that are not None and persistent; then the children
+under ``name.`` (``torch/nn/modules/module.py``, ``_save_to_state_dict`` and ``state_dict``).
+"""
+
+from __future__ import annotations
+
+from ..errors import CheckpointError, LimitError, SelectionError, shown
+from ..tensor import Refused, Tensor
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from .protocol import Checkpoint
+
+TABLES = ("_parameters", "_buffers", "_modules")
+"""The attributes that make an object's record a module's."""
+
+_HOOKS = ("_state_dict_hooks", "_state_dict_pre_hooks")
+
+
+class StateDict:
+    """Named tensors in the order of their state_dict, and what a reader should know about them."""
+
+    def __init__(self, items: list[Tensor | Refused], warnings: list[str]) -> None:
+        self.items = items
+        self.warnings = warnings
+
+
+def is_state_dict(checkpoint: Checkpoint, value: Any) -> bool:
+    """Whether a value is a mapping that names at least one tensor."""
+    entries = checkpoint.mapping(value)
+    return entries is not None and any(checkpoint.is_tensor(entry) for entry in entries.values())
+
+
+def state_dict_of_module(checkpoint: Checkpoint, module: Any) -> StateDict:
+    """The state_dict of a module that is known by its attributes alone."""
+    result = StateDict([], [])
+    limits = checkpoint.limits
+    # Children wait on a stack, so that deep nesting costs no recursion; the path to each is kept to find cycles.
+    waiting: list[tuple[Any, str, tuple[Any, ...]]] = [(module, "", ())]
+    hooked: list[str] = []
+    visits = 0
+    while waiting:
+        current, prefix, path = waiting.pop()
+        visits += 1
+        if visits + len(result.items) > limits.tensors:
+            raise LimitError(f"{checkpoint.name}: more than {limits.tensors} modules and tensors in one state_dict")
+        if len(path) > limits.depth:
+            raise LimitError(f"{checkpoint.name}: modules nest deeper than the limit of {limits.depth}")
+        if any(checkpoint.same(current, ancestor) for ancestor in path):
+            raise CheckpointError(f"{checkpoint.name}: module {shown(prefix)} contains itself")
+        found = checkpoint.attributes(current)
+        if found is None or not all(table in found for table in TABLES):
+            raise CheckpointError(f"{checkpoint.name}: {shown(prefix) or 'the root'} is no module")
+        parameters, buffers, children = (_table(checkpoint, found[table], prefix, table) for table in TABLES)
+        transient = {
+            checkpoint.plain(name)
+            for name in checkpoint.sequence(found.get("_non_persistent_buffers_set")) or ()
+        }
+        for name, value in parameters.items():
+            _add(checkpoint, result, prefix + name, value)
+        for name, value in buffers.items():
+            if name not in transient:
+                _add(checkpoint, result, prefix + name, value)
+        if any(checkpoint.mapping(found.get(hook)) for hook in _HOOKS):
+            hooked.append(prefix.rstrip(".") or "the module itself")
+        waiting.extend(
+            (child, f"{prefix}{name}.", (*path, current))
+            for name, child in reversed(children.items())
+            if checkpoint.plain(child) is not None
+        )
+    if hooked:
+        result.warnings.append(
+            f"{shown(hooked[0])} has state_dict hooks, which only its class can run: names or values may differ from "
+            "what the training program would save"
+        )
+    return result
+
+
+def state_dict_of_mapping(checkpoint: Checkpoint, value: Any) -> StateDict:
+    """A state_dict that was saved as such. What is no tensor is left out, and said."""
+    entries = checkpoint.mapping(value) or {}
+    if len(entries) > checkpoint.limits.tensors:
+        raise LimitError(f"{checkpoint.name}: more than {checkpoint.limits.tensors} tensors in one state_dict")
+    result = StateDict([], [])
+    skipped = []
+    for name, entry in entries.items():
+        if not isinstance(name, (str, int)):
+            skipped.append(f"an entry under {checkpoint.describe(name)}")
+            continue
+        found = checkpoint.tensor(entry, str(name))
+        if found is not None:
+            result.items.append(found)
+        else:
+            skipped.append(f"{shown(name, 60)} ({checkpoint.describe(entry)})")
+    if skipped:
+        more = f" and {len(skipped) - 5} more" if len(skipped) > 5 else ""
+        result.warnings.append(f"left out what is no tensor: {', '.join(skipped[:5])}{more}")
+    return result
+
+
+def _table(checkpoint: Checkpoint, value: Any, prefix: str, table: str) -> dict[str, Any]:
+    entries = checkpoint.mapping(value)
+    if entries is None:
+        raise CheckpointError(f"{checkpoint.name}: {table} of module {shown(prefix) or '(root)'} is no mapping")
+    for name in entries:
+        if not isinstance(name, str):
+            raise CheckpointError(f"{checkpoint.name}: {table} of module {shown(prefix) or '(root)'} has a key that is no text")
+    return entries
+
+
+def _add(checkpoint: Checkpoint, result: StateDict, name: str, value: Any) -> None:
+    if checkpoint.plain(value) is None:
+        return
+    found = checkpoint.tensor(value, name)
+    if found is None:
+        raise SelectionError(f"{checkpoint.name}: {shown(name)} should be a tensor and is {checkpoint.describe(value)}")
+    result.items.append(found)

@@ -1,0 +1,94 @@
+"""torch's zip checkpoints: ``ROOT/data.pkl``, ``ROOT/data/KEY`` and ``ROOT/byteorder`` in an archive (torch >= 1.6)."""
+
+from __future__ import annotations
+
+import sys
+
+from ..errors import CheckpointError, shown
+from ..tensor import Storage, memory_storage
+from .archive import Archive, Entry
+from .pickled import PickledCheckpoint, parse
+from .rebuild import item_size_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..limits import Limits
+    from .files import SourceFile
+
+_IN_MEMORY = 64 << 20
+"""A deflated storage up to this size is inflated into memory, a larger one into an unnamed temporary file."""
+
+
+def root_of(archive: Archive) -> str | None:
+    """The archive's one top folder that holds a ``data.pkl``, or None."""
+    suffix = "/data.pkl"
+    roots = [name[: -len(suffix)] for name in archive.entries if name.endswith(suffix) and name.count("/") == 1]
+    if len(roots) > 1:
+        raise CheckpointError(
+            f"{archive.file.name}: two data.pkl in one archive, under {shown(roots[0])} and {shown(roots[1])}; "
+            "which one torch would read depends on its version"
+        )
+    return roots[0] if roots else None
+
+
+def open_zip(file: SourceFile, archive: Archive, root: str, limits: Limits) -> PickledCheckpoint:
+    """Read the pickle of a zip checkpoint; storages are found as tensors ask for them."""
+    node, end = parse(file.name, archive.read(archive.entries[f"{root}/data.pkl"], limits.pickle_bytes), limits)
+    if end != archive.entries[f"{root}/data.pkl"].size:
+        raise CheckpointError(f"{file.name}: data.pkl goes on after its end, at byte {end}; the checkpoint is damaged")
+    storages = ZipStorages(archive, f"{root}/data/", is_swapped(archive, root, limits), limits)
+    return PickledCheckpoint(file.name, "zip archive", node, storages.find, limits, file.close)
+
+
+def is_swapped(archive: Archive, root: str, limits: Limits) -> bool:
+    """Whether the storages' byte order is not this machine's; archives before torch 2.1 do not say, and are little."""
+    entry = archive.entries.get(f"{root}/byteorder")
+    order = archive.read(entry, 64).strip().decode("latin-1") if entry else "little"
+    if order not in ("little", "big"):
+        raise CheckpointError(f"{archive.file.name}: unknown byte order {shown(order)}")
+    return order != sys.byteorder
+
+
+class ZipStorages:
+    """The storages of one folder of an archive, by key."""
+
+    def __init__(self, archive: Archive, folder: str, swapped: bool, limits: Limits) -> None:
+        self._archive = archive
+        self._folder = folder
+        self._swapped = swapped
+        self._limits = limits
+
+    def find(self, key: str, dtype: str, numel: int) -> Storage:
+        """The storage ``key`` of ``numel`` elements (bytes, where ``dtype`` is "")."""
+        name = self._folder + key
+        source = self._archive.file
+        entry = self._archive.entries.get(name)
+        if entry is None:
+            raise CheckpointError(f"{source.name}: the storage {shown(name)} is missing from the archive; copy it again")
+        size = numel * item_size_of(dtype)
+        if entry.size < size:
+            raise CheckpointError(
+                f"{source.name}: the storage {shown(name)} has {entry.size} bytes where the pickle tells {size}"
+            )
+        label = shown(name)
+        if entry.stored:
+            offset = self._archive.locate(entry)
+            return Storage(label, size, file=source.descriptor, file_offset=offset, swapped=self._swapped)
+        if entry.size > self._limits.inflated_bytes:
+            raise CheckpointError(f"{source.name}: {label} inflates to {entry.size} bytes, over the limit")
+        self._archive.locate(entry)
+        return Storage(label, size, load=lambda: self._inflated(label, entry), swapped=self._swapped)
+
+    def _inflated(self, label: str, entry: Entry) -> Storage:
+        if entry.size <= _IN_MEMORY:
+            storage = memory_storage(label, self._archive.read(entry, _IN_MEMORY))
+        else:
+            import tempfile
+
+            spill = tempfile.TemporaryFile()  # noqa: SIM115  (lives as long as the storage that owns it)
+            for chunk in self._archive.chunks(entry):
+                spill.write(chunk)
+            spill.flush()
+            storage = Storage(label, entry.size, file=spill.fileno(), owner=spill)
+        storage.swapped = self._swapped
+        return storage

@@ -1,0 +1,266 @@
+"""The pipeline, top to bottom: source, weights, layout, encoder, file."""
+
+from __future__ import annotations
+
+import os
+from time import perf_counter
+
+from ._core import CoreError, Writer
+from .checkpoint.choosing import choose
+from .destination import Destination, default_path, resolve
+from .errors import CheckpointError, Error, OptionError, OutputError, TensorError, shown
+from .layout import Layout, lay_out
+from .limits import DEFAULT_LIMITS, Limits
+from .records import Record
+from .tensor import Tensor
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, BinaryIO
+
+    from .checkpoint.choosing import Chosen
+    from .checkpoint.protocol import Checkpoint
+
+    Progress = Callable[[int, int], object]
+    """progress(done_bytes, total_bytes)"""
+
+_OVERLAP_FROM = 4 << 20
+"""Bytes of text from which a second thread is worth its start."""
+
+
+class Exported(Record):
+    """What an export did."""
+
+    path: str | None
+    """of the .wts; None where a stream was written"""
+    source: str
+    tensors: int
+    values: int
+    bytes: int
+    seconds: float
+    weights: str
+    """the dotted path of the weights that were taken ("ema", "model", "state_dict"); "" for the whole source"""
+    why: str
+    """why these"""
+    dialect: str
+    warnings: tuple[str, ...]
+
+
+class PlannedTensor(Record):
+    """One line of a .wts that would be written."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    """of the source; the .wts holds float32"""
+    values: int
+    bytes: int
+    """of its line"""
+
+
+class Plan(Record):
+    """What an export would write."""
+
+    source: str
+    tensors: tuple[PlannedTensor, ...]
+    values: int
+    bytes: int
+    weights: str
+    why: str
+    dialect: str
+    warnings: tuple[str, ...]
+
+
+def export(
+    source: Any,
+    output: str | os.PathLike[str] | BinaryIO | None = None,
+    *,
+    key: str = "auto",
+    dialect: str = "auto",
+    overwrite: bool = True,
+    force: bool = False,
+    durable: bool = False,
+    limits: Limits = DEFAULT_LIMITS,
+    progress: Progress | None = None,
+) -> Exported:
+    """Write the weights of a source as a .wts.
+
+    source: the path of a checkpoint (never imported from, never run), or a live object: an ``nn.Module``, an
+        ultralytics ``YOLO``, a state_dict, a dict of NumPy arrays, a loaded checkpoint.
+    output: a path, a folder, or a binary stream; without it the .wts lies beside the source.
+    key: the dotted path of the weights in the checkpoint, for example ``"ema"`` or ``"model"``; ``"auto"`` takes what
+        the reference scripts take.
+    dialect: ``"double"`` (two spaces before the first value) or ``"single"``; ``"auto"`` is what the family's readers take.
+    overwrite: whether an existing .wts may be replaced.
+    force: whether an existing file that is no .wts may be replaced.
+    durable: wait until the file is on the disk.
+    limits: what the source may ask for.
+    progress: called with the bytes done and in all, some times a second.
+
+    Raises ``pywts.Error``: CheckpointError, SelectionError, TensorError, OutputError, OptionError.
+    """
+    start = perf_counter()
+    checkpoint = _open(source, limits)
+    try:
+        chosen = choose(checkpoint, key)
+        spelled = _dialect(dialect)
+        layout = lay_out(checkpoint.name, chosen.state.items, spelled, limits)
+        write = _Job(checkpoint.name, layout, progress)
+        path = None
+        if hasattr(output, "write"):
+            write.to_stream(output)  # type: ignore[arg-type]
+        else:
+            path = _output_path(source, output)  # type: ignore[arg-type]
+            destination = Destination(path, overwrite=overwrite, force=force, source_identity=_identity(source))
+            destination.write(layout.size, durable, write.to_file)
+    finally:
+        checkpoint.close()
+    return Exported(
+        path=path,
+        source=checkpoint.name,
+        tensors=len(layout.tensors),
+        values=layout.values,
+        bytes=layout.size,
+        seconds=perf_counter() - start,
+        weights=chosen.path,
+        why=chosen.why,
+        dialect=spelled,
+        warnings=tuple(chosen.state.warnings),
+    )
+
+
+def plan(source: Any, *, key: str = "auto", dialect: str = "auto", limits: Limits = DEFAULT_LIMITS) -> Plan:
+    """What ``export`` would write, without writing: names, shapes, dtypes, bytes. Raises what ``export`` would."""
+    checkpoint = _open(source, limits)
+    try:
+        chosen = choose(checkpoint, key)
+        spelled = _dialect(dialect)
+        layout = lay_out(checkpoint.name, chosen.state.items, spelled, limits)
+    finally:
+        checkpoint.close()
+    return Plan(
+        source=checkpoint.name,
+        tensors=tuple(
+            PlannedTensor(tensor.name, tensor.shape, tensor.dtype, tensor.numel, len(head) + 9 * tensor.numel + 1)
+            for tensor, head in zip(layout.tensors, layout.heads, strict=True)
+        ),
+        values=layout.values,
+        bytes=layout.size,
+        weights=chosen.path,
+        why=chosen.why,
+        dialect=spelled,
+        warnings=tuple(chosen.state.warnings),
+    )
+
+
+def _open(source: Any, limits: Limits) -> Checkpoint:
+    if isinstance(source, (str, bytes, os.PathLike)):
+        from .checkpoint.opening import open_checkpoint
+
+        return open_checkpoint(os.fsdecode(source), limits)
+    from .checkpoint.live import LiveCheckpoint
+
+    return LiveCheckpoint(source, limits)
+
+
+def _dialect(dialect: str) -> str:
+    return "double" if dialect == "auto" else dialect
+
+
+def _output_path(source: Any, output: str | bytes | os.PathLike[str] | None) -> str:
+    named = os.fsdecode(source) if isinstance(source, (str, bytes, os.PathLike)) else None
+    if output is None:
+        if named is None:
+            raise OptionError("a live object has no path to put a .wts beside: name the output")
+        return default_path(named)
+    path = os.fsdecode(output)
+    if not path:
+        raise OptionError("the output is an empty path")
+    return resolve(path, named)
+
+
+def _identity(source: Any) -> tuple[int, int] | None:
+    if not isinstance(source, (str, bytes, os.PathLike)):
+        return None
+    status = os.stat(source)
+    return status.st_dev, status.st_ino
+
+
+class _Job:
+    """The writing of one layout, wherever to."""
+
+    def __init__(self, source: str, layout: Layout, progress: Progress | None) -> None:
+        self._source = source
+        self._layout = layout
+        self._progress = progress
+
+    def to_file(self, descriptor: int) -> None:
+        """Write everything into an open file."""
+        self._run(Writer(descriptor, self._layout.size >= _OVERLAP_FROM, self._tick()))
+
+    def to_stream(self, stream: BinaryIO) -> None:
+        """Write everything to a binary stream."""
+        self._run(Writer(stream.write, self._tick()))
+
+    def _tick(self) -> Callable[[int], object] | None:
+        progress, total = self._progress, self._layout.size
+        return None if progress is None else lambda done: progress(done, total)
+
+    def _run(self, writer: Writer) -> None:
+        layout = self._layout
+        text = layout.header
+        tensor = None
+        try:
+            for tensor, head in zip(layout.tensors, layout.heads, strict=True):
+                writer.text(text + head)
+                write_values(writer, tensor)
+                text = b"\n"
+            writer.text(text)
+            writer.flush()
+        except CoreError as error:
+            raise _in_words(self._source, tensor, error) from None
+        if writer.bytes != layout.size:
+            raise Error(f"{self._source}: wrote {writer.bytes} bytes where {layout.size} were laid out; please report this")
+        if self._progress is not None:
+            self._progress(layout.size, layout.size)
+
+
+def write_values(writer: Writer, tensor: Tensor) -> None:
+    """Write one tensor's values."""
+    storage = tensor.storage
+    loaded = storage.load() if storage.load is not None else storage
+    view = (tensor.dtype, loaded.swapped, tensor.half, tensor.offset, tensor.shape, tensor.strides)
+    if loaded.file >= 0:
+        writer.file_values(loaded.file, loaded.file_offset, loaded.size, *view)
+    else:
+        writer.memory_values(loaded.address, loaded.size, *view)
+
+
+def _in_words(source: str, tensor: Tensor | None, error: CoreError) -> Error:
+    """The core's code, index and errno in the user's nouns."""
+    code, index, number = error.args
+    name = shown(tensor.name) if tensor is not None else "the header"
+    if code == "overflow":
+        return TensorError(
+            f"{source}: {name}, value {index}: is finite in float64 and overflows float32; clip it before it is saved"
+        )
+    if code == "source_short":
+        return CheckpointError(f"{source}: ends at byte {index}, within {name}; it was cut while it was read")
+    if code == "source_read":
+        return CheckpointError(f"{source}: {name} cannot be read: {os.strerror(number)}")
+    if code == "sink_write":
+        return OutputError(f"cannot be written, at {name}: {os.strerror(number)}")
+    if code in ("unknown_kernel", "missing_kernel"):
+        return kernel_error(code)
+    return Error(f"{source}: {name}: {code} {index}; please report this")
+
+
+def kernel_error(code: str) -> OptionError:
+    """What is wrong with PYWTS_KERNEL."""
+    from ._core import kernels
+
+    named = shown(os.environ.get("PYWTS_KERNEL", ""))
+    what = "no kernel of this build" if code == "unknown_kernel" else "a kernel that this processor cannot run"
+    return OptionError(f"PYWTS_KERNEL={named} is {what}; there are: {', '.join(name for name, usable in kernels() if usable)}")
+

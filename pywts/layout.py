@@ -1,0 +1,84 @@
+"""Every byte's place before the first is written: names checked, line heads made, the size known.
+
+The format is specified in docs/format.md: a line with the number of tensors, then a line each: name, number of values,
+values. Readers in the field split at white space, so what would confuse them is refused here.
+"""
+
+from __future__ import annotations
+
+from .errors import OptionError, TensorError, shown
+from .tensor import Refused, Tensor
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .limits import Limits
+
+DIALECTS = {"double": b" ", "single": b""}
+"""What stands between a line's head and its first value, beside the space that every value brings."""
+
+TEXT_PER_VALUE = 9
+_MAX_NUMEL = 2**32 - 1
+_JOINERS = "\u200c\u200d"
+"""Format characters that the words of several scripts need; no reader stumbles over them."""
+
+
+class Layout:
+    """The text of a .wts without its values."""
+
+    def __init__(self, tensors: list[Tensor], header: bytes, heads: list[bytes], values: int) -> None:
+        self.tensors = tensors
+        self.header = header
+        self.heads = heads
+        """for each tensor, what stands before its values"""
+        self.values = values
+        self.size = len(header) + sum(map(len, heads)) + TEXT_PER_VALUE * values + len(heads)
+        """bytes of the whole file"""
+
+
+def lay_out(source: str, items: list[Tensor | Refused], dialect: str, limits: Limits) -> Layout:
+    """Check every name and tensor, and lay the file out. Raises TensorError for what no .wts can hold."""
+    gap = DIALECTS.get(dialect)
+    if gap is None:
+        raise OptionError(f"dialect {shown(dialect)!r} is none of {', '.join(DIALECTS)}")
+    if not items:
+        raise TensorError(f"{source}: holds no tensor, and readers take a .wts without one for broken")
+    tensors: list[Tensor] = []
+    heads: list[bytes] = []
+    values = 0
+    seen: set[str] = set()
+    for index, tensor in enumerate(items):
+        name = tensor.name
+        if isinstance(tensor, Refused):
+            raise TensorError(f"{source}: {shown(name)} is {tensor.kind}: {tensor.way_out}, or leave it out")
+        if not (name and name.isascii() and name.isprintable() and " " not in name):
+            _check_name(source, name, index)
+        if len(name) > limits.name_length:
+            raise TensorError(f"{source}: the name of tensor {index} has {len(name)} characters: {shown(name)}")
+        if name in seen:
+            raise TensorError(f"{source}: two tensors have the name {shown(name)}; readers keep only one: rename one")
+        seen.add(name)
+        numel = tensor.numel
+        if numel > _MAX_NUMEL:
+            raise TensorError(
+                f"{source}: {shown(name)} has {numel} values, over the {_MAX_NUMEL} that readers can count; split it"
+            )
+        tensors.append(tensor)
+        heads.append(f"{name} {numel}".encode() + gap)
+        values += numel
+    return Layout(tensors, b"%d\n" % len(tensors), heads, values)
+
+
+def _check_name(source: str, name: str, index: int) -> None:
+    if not name:
+        raise TensorError(f"{source}: tensor {index} has an empty name, which readers cannot look up; rename it")
+    import unicodedata
+
+    for position, character in enumerate(name):
+        if character in _JOINERS:
+            continue
+        if character.isspace() or unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp", "Zs"):
+            what = "white space" if character.isspace() else "a control character"
+            raise TensorError(
+                f"{source}: the name of tensor {index}, {shown(name)}, has {what} ({ascii(character)}) at position "
+                f"{position}, where readers would cut it; rename it"
+            )
