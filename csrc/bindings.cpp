@@ -2,7 +2,7 @@
 #include <pybind11/pybind11.h>
 
 #include <array>
-#include <chrono>
+#include <cstring>
 #include <memory>
 #include <string>
 #include <utility>
@@ -90,43 +90,21 @@ pywts::Storage memory_storage(std::uintptr_t address, std::uint64_t size) {
   return storage;
 }
 
-bool fits(const pywts::Storage& storage, const pywts::View& view) { return pywts::inside(view, storage.size); }
-
 // ---------------------------------------------------------------------------------------------------- writer
 
-// Runs on the thread that called Python's Writer, without the GIL: takes it, lets a signal handler raise, reports.
-pywts::Tick tick_for(const py::object& progress) {
-  return [progress](std::uint64_t bytes) {
-    const py::gil_scoped_acquire gil;
-    if (PyErr_CheckSignals() != 0) throw py::error_already_set();
-    if (!progress.is_none()) progress(bytes);
-    return true;
-  };
-}
-
-// The stream's write() may take less than it is given (raw, unbuffered files do).
-pywts::Sink stream_sink(const py::object& write) {
-  return [write](const char* text, std::size_t size) {
-    const py::gil_scoped_acquire gil;
-    while (size > 0) {
-      const py::object taken = write(py::bytes(text, size));
-      if (taken.is_none()) return;
-      const auto count = taken.cast<std::size_t>();
-      if (count == 0 || count > size) throw py::value_error("the stream's write() returned an impossible count");
-      text += count;
-      size -= count;
-    }
-  };
-}
-
+// A Writer for Python. Its callbacks run on the thread that called it, without the GIL, and take it.
 class PyWriter {
  public:
-  PyWriter(int file, bool overlapped, const py::object& progress)
-      : writer_(std::make_unique<pywts::Writer>(pywts::file_sink(file), overlapped, tick_for(progress))) {}
-  PyWriter(const py::object& write, const py::object& progress)
-      : writer_(std::make_unique<pywts::Writer>(stream_sink(write), false, tick_for(progress))) {}
+  PyWriter(int file, bool overlapped, py::object progress)
+      : progress_(std::move(progress)),
+        writer_(std::make_unique<pywts::Writer>(pywts::file_sink(file), overlapped, ticker())) {}
+  PyWriter(py::object write, py::object progress)
+      : write_(std::move(write)),
+        progress_(std::move(progress)),
+        writer_(std::make_unique<pywts::Writer>(
+            [this](const char* text, std::size_t size) { write_stream(text, size); }, false, ticker())) {}
   ~PyWriter() {
-    const py::gil_scoped_release released;
+    const py::gil_scoped_release released;  // the second thread may be waited for
     writer_.reset();
   }
   PyWriter(const PyWriter&) = delete;
@@ -151,6 +129,30 @@ class PyWriter {
   std::uint64_t bytes() const noexcept { return writer_->bytes(); }
 
  private:
+  pywts::Tick ticker() {
+    return [this](std::uint64_t bytes) {
+      const py::gil_scoped_acquire gil;
+      if (PyErr_CheckSignals() != 0) throw py::error_already_set();  // a signal's handler raised: Ctrl-C
+      if (!progress_.is_none()) progress_(bytes);
+      return true;
+    };
+  }
+
+  // The stream's write() may take less than it is given (raw, unbuffered files do).
+  void write_stream(const char* text, std::size_t size) {
+    const py::gil_scoped_acquire gil;
+    while (size > 0) {
+      const py::object taken = write_(py::bytes(text, size));
+      if (taken.is_none()) return;
+      const auto count = taken.cast<std::size_t>();
+      if (count == 0 || count > size) throw py::value_error("the stream's write() returned an impossible count");
+      text += count;
+      size -= count;
+    }
+  }
+
+  py::object write_;
+  py::object progress_;
   std::unique_ptr<pywts::Writer> writer_;
 };
 
@@ -170,6 +172,22 @@ py::bytes encode(std::uintptr_t address, std::uint64_t size, const pywts::View& 
     });
   }
   return text;
+}
+
+// A tensor's values in C order as native float32.
+py::bytearray widened(const pywts::Storage& storage, const pywts::View& view) {
+  const std::uint64_t size = pywts::numel(view) * sizeof(std::uint32_t);
+  auto values = py::reinterpret_steal<py::bytearray>(PyByteArray_FromStringAndSize(nullptr, static_cast<Py_ssize_t>(size)));
+  if (!values) throw py::error_already_set();
+  char* out = PyByteArray_AS_STRING(values.ptr());
+  {
+    const py::gil_scoped_release released;
+    pywts::gather(storage, view, [&](const std::uint32_t* bits, std::size_t count) {
+      std::memcpy(out, bits, count * sizeof(std::uint32_t));
+      out += count * sizeof(std::uint32_t);
+    });
+  }
+  return values;
 }
 
 // ---------------------------------------------------------------------------------------------------- pickles
@@ -215,7 +233,7 @@ class Node {
   py::list entries() const {
     const auto [data, size] = document().pairs(id_);
     py::list result(size);
-    for (std::size_t i = 0; i < size; ++i) result[i] = py::make_tuple(value_of(data[i].first), node(data[i].second));
+    for (std::size_t i = 0; i < size; ++i) result[i] = py::make_tuple(value_of(data[i].key), node(data[i].value));
     return result;
   }
 
@@ -336,6 +354,15 @@ PYBIND11_MODULE(_core, module, py::mod_gil_not_used()) {
   module.def("encode", [](std::uintptr_t address, std::uint64_t size, std::string_view dtype, bool swapped, bool half,
                           std::int64_t offset, const py::tuple& shape, const py::tuple& strides) {
     return encode(address, size, view_of(dtype, swapped, half, offset, shape, strides));
+  });
+  module.def("file_widened", [](int file, std::uint64_t file_offset, std::uint64_t size, std::string_view dtype,
+                                bool swapped, bool half, std::int64_t offset, const py::tuple& shape,
+                                const py::tuple& strides) {
+    return widened(file_storage(file, file_offset, size), view_of(dtype, swapped, half, offset, shape, strides));
+  });
+  module.def("memory_widened", [](std::uintptr_t address, std::uint64_t size, std::string_view dtype, bool swapped,
+                                  bool half, std::int64_t offset, const py::tuple& shape, const py::tuple& strides) {
+    return widened(memory_storage(address, size), view_of(dtype, swapped, half, offset, shape, strides));
   });
   module.def("inside", [](std::uint64_t size, std::string_view dtype, std::int64_t offset, const py::tuple& shape,
                           const py::tuple& strides) {

@@ -25,6 +25,29 @@ def encode(
     strides: tuple[int, ...],
     /,
 ) -> bytes: ...
+def file_widened(
+    file: int,
+    file_offset: int,
+    size: int,
+    dtype: str,
+    swapped: bool,
+    half: bool,
+    offset: int,
+    shape: tuple[int, ...],
+    strides: tuple[int, ...],
+    /,
+) -> bytearray: ...
+def memory_widened(
+    address: int,
+    size: int,
+    dtype: str,
+    swapped: bool,
+    half: bool,
+    offset: int,
+    shape: tuple[int, ...],
+    strides: tuple[int, ...],
+    /,
+) -> bytearray: ...
 def inside(size: int, dtype: str, offset: int, shape: tuple[int, ...], strides: tuple[int, ...], /) -> bool: ...
 def parse_pickle(data: bytes, start: int, opcodes: int, nodes: int) -> tuple[Node, int, int]: ...
 

@@ -147,17 +147,22 @@ def _replace_by_nameless(descriptor: int, aside: str, place: str) -> None:
     A part that a killed run left under the name in between gives way. So does one of another run to the same place,
     which then finds its part gone, and links again: whichever renames last wins, always with a whole file.
     """
-    for _ in range(1000):
-        try:
-            os.link(f"/proc/self/fd/{descriptor}", aside, follow_symlinks=True)
-        except FileExistsError:
-            _remove(aside)
-            continue
-        try:
-            os.replace(aside, place)
-            return
-        except FileNotFoundError:
-            continue
+    # Python calls linkat(), which can follow the link of /proc, only where a folder's descriptor is given.
+    folder = os.open(os.path.dirname(place), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for _ in range(1000):
+            try:
+                os.link(f"/proc/self/fd/{descriptor}", aside, src_dir_fd=folder)
+            except FileExistsError:
+                _remove(aside)
+                continue
+            try:
+                os.replace(aside, place)
+                return
+            except FileNotFoundError:
+                continue
+    finally:
+        os.close(folder)
     raise OSError(errno.EBUSY, f"{os.strerror(errno.EBUSY)}: too many others write to it at the same time")
 
 

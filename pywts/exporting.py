@@ -9,6 +9,7 @@ from ._core import CoreError, Writer
 from .checkpoint.choosing import choose
 from .destination import Destination, default_path, resolve
 from .errors import CheckpointError, Error, OptionError, OutputError, TensorError, shown
+from .families.programs import next_command
 from .layout import Layout, lay_out
 from .limits import DEFAULT_LIMITS, Limits
 from .records import Record
@@ -44,6 +45,8 @@ class Exported(Record):
     why: str
     """why these"""
     dialect: str
+    next_step: str
+    """what to do with the .wts on the C++ side"""
     warnings: tuple[str, ...]
 
 
@@ -114,6 +117,7 @@ def export(
             path = _output_path(source, output)  # type: ignore[arg-type]
             destination = Destination(path, overwrite=overwrite, force=force, source_identity=_identity(source))
             destination.write(layout.size, durable, write.to_file)
+        next_step = _next_step(checkpoint, chosen, path)
     finally:
         checkpoint.close()
     return Exported(
@@ -126,6 +130,7 @@ def export(
         weights=chosen.path,
         why=chosen.why,
         dialect=spelled,
+        next_step=next_step,
         warnings=tuple(chosen.state.warnings),
     )
 
@@ -178,6 +183,14 @@ def _output_path(source: Any, output: str | bytes | os.PathLike[str] | None) -> 
     if not path:
         raise OptionError("the output is an empty path")
     return resolve(path, named)
+
+
+def _next_step(checkpoint: Checkpoint, chosen: Chosen, path: str | None) -> str:
+    name = shown(os.path.basename(path)) if path else "MODEL.wts"
+    command = next_command(checkpoint, chosen.value, name)
+    if command is None:
+        return f"give {name} to the program that builds the engine; its class count and input size must be the model's"
+    return f"build the engine: {command}"
 
 
 def _identity(source: Any) -> tuple[int, int] | None:

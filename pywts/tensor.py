@@ -99,6 +99,20 @@ class Tensor:
             count *= size
         return count
 
+    def values(self) -> Any:
+        """All values as a NumPy float32 array of the tensor's shape; meant for a recipe's small tensors."""
+        import numpy
+
+        from ._core import file_widened, memory_widened
+
+        storage = self.storage.load() if self.storage.load is not None else self.storage
+        view = (self.dtype, storage.swapped, self.half, self.offset, self.shape, self.strides)
+        if storage.file >= 0:
+            data = file_widened(storage.file, storage.file_offset, storage.size, *view)
+        else:
+            data = memory_widened(storage.address, storage.size, *view)
+        return numpy.frombuffer(data, numpy.float32).reshape(self.shape)
+
     def renamed(self, name: str) -> Tensor:
         """The same view under another name."""
         return Tensor(name, self.dtype, self.shape, self.strides, self.offset, self.storage, self.half)

@@ -1,0 +1,79 @@
+"""The command line: parses, calls the public API, prints. Every command is a module that is imported when it is used."""
+
+from __future__ import annotations
+
+import sys
+
+COMMANDS = {
+    "export": "write the weights of a checkpoint as a .wts",
+    "kernels": "list the encoders of this build, and the one in use",
+}
+
+_USAGE = "usage: pywts [-h] [--version] COMMAND ..."
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run a command line and return its exit code: 0 done, 1 failed, 2 usage, 130 on SIGINT, 143 on SIGTERM."""
+    arguments = sys.argv[1:] if argv is None else argv
+    command, rest = (arguments[0], arguments[1:]) if arguments else ("", [])
+    if command in ("", "-h", "--help", "help"):
+        _print_help()
+        return 0 if command else 2
+    if command in ("--version", "-V"):
+        from .. import __version__
+
+        print(f"pywts {__version__}")
+        return 0
+    if command not in COMMANDS:
+        return _unknown(command)
+    from importlib import import_module
+
+    run = import_module(f".{command}_command", __name__).run
+    return _guarded(run, rest)
+
+
+def _guarded(run: object, arguments: list[str]) -> int:
+    import os
+    import signal
+
+    from ..errors import Error, OptionError
+
+    def terminated(*_: object) -> None:
+        raise SystemExit(143)
+
+    signal.signal(signal.SIGTERM, terminated)
+    try:
+        code: int = run(arguments)  # type: ignore[operator]
+        sys.stdout.flush()
+        return code
+    except OptionError as error:
+        print(f"pywts: {error}", file=sys.stderr)
+        return 2
+    except Error as error:
+        print(f"pywts: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("pywts: interrupted; nothing was left behind", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of our output went away
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def _print_help() -> None:
+    width = max(map(len, COMMANDS))
+    lines = "\n".join(f"  {name:{width}}  {what}" for name, what in COMMANDS.items())
+    print(f"{_USAGE}\n\nPyTorch checkpoints to the .wts files that TensorRT programs read.\n\ncommands:\n{lines}\n")
+    print("`pywts COMMAND --help` explains one. Start with: pywts export best.pt")
+
+
+def _unknown(command: str) -> int:
+    from ..errors import near, shown
+
+    hint = ""
+    if close := near(command, list(COMMANDS), 1):
+        hint = f"; did you mean {close[0]}?"
+    elif "." in command:
+        hint = f"; to export it: pywts export {shown(command)}"
+    print(f"{_USAGE}\npywts: no command {shown(command)!r}{hint}", file=sys.stderr)
+    return 2

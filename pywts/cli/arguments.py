@@ -1,0 +1,41 @@
+"""Command line arguments from the table of options."""
+
+from __future__ import annotations
+
+from ..options import OPTIONS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+    from typing import Any
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Give a parser every option of ``export``."""
+    for option in OPTIONS:
+        if not option.metavar:
+            action = "store_false" if option.default else "store_true"
+            parser.add_argument(option.flag, dest=option.name, action=action, help=option.help)
+        elif option.repeatable:
+            parser.add_argument(
+                option.flag, dest=option.name, action="append", default=[], metavar=option.metavar, help=option.help
+            )
+        else:
+            parser.add_argument(
+                option.flag,
+                dest=option.name,
+                default=option.default,
+                metavar=option.metavar,
+                choices=option.choices or None,
+                help=option.help,
+            )
+
+
+def selection_of(parsed: argparse.Namespace) -> dict[str, Any]:
+    """The options that decide which tensors are written."""
+    return {option.name: getattr(parsed, option.name) for option in OPTIONS if option.selects}
+
+
+def options_of(parsed: argparse.Namespace) -> dict[str, Any]:
+    """All options of ``export``."""
+    return {option.name: getattr(parsed, option.name) for option in OPTIONS}

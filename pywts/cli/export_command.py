@@ -1,0 +1,112 @@
+"""``pywts export``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from ..errors import Error, shown
+from ..exporting import Exported, Plan, export, plan
+from .arguments import add_options, options_of, selection_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import BinaryIO
+
+
+def run(arguments: list[str]) -> int:
+    """Export one checkpoint, and say what was done."""
+    parser = _parser()
+    parsed = parser.parse_args(arguments)
+    sources = [*parsed.source, *([parsed.weights] if parsed.weights else [])]
+    if not sources:
+        parser.error("name a checkpoint: pywts export best.pt")
+    if len(sources) > 1:
+        parser.error(f"takes one checkpoint, {len(sources)} were given; for several use: pywts batch SOURCES... -o FOLDER")
+    if parsed.json and parsed.output == "-":
+        parser.error("--json and -o - would mix on standard output; give a file to -o")
+    try:
+        if parsed.dry_run:
+            _print_plan(plan(sources[0], **selection_of(parsed)), parsed)
+        else:
+            _print_exported(_export(sources[0], parsed), parsed)
+    except Error as error:
+        if not parsed.json:
+            raise
+        import json
+
+        print(json.dumps({"error": {"kind": type(error).__name__, "message": str(error)}}))
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        "pywts export",
+        description="Write the weights of a checkpoint as the .wts that TensorRT programs read.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("source", nargs="*", metavar="CHECKPOINT", help="the checkpoint, of whatever suffix")
+    parser.add_argument("-w", "--weights", metavar="CHECKPOINT", help="the same, as the reference scripts call it")
+    parser.add_argument("-o", "--output", metavar="PATH", help="a file, a folder, or - for standard output")
+    add_options(parser)
+    parser.add_argument("-n", "--dry-run", action="store_true", help="show what would be written, and write nothing")
+    parser.add_argument("-q", "--quiet", action="store_true", help="print nothing but errors")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    return parser
+
+
+def _export(source: str, parsed: argparse.Namespace) -> Exported:
+    output: str | BinaryIO | None = parsed.output
+    if output == "-":
+        output = "/dev/stdout"
+    progress = None
+    if not (parsed.quiet or parsed.json) and sys.stderr.isatty():
+        from .progress import LateBar
+
+        progress = LateBar(shown(source, 40))
+    try:
+        return export(source, output, progress=progress, **options_of(parsed))
+    finally:
+        if progress is not None:
+            progress.close()
+
+
+def _print_exported(exported: Exported, parsed: argparse.Namespace) -> None:
+    if parsed.json:
+        import json
+
+        print(json.dumps(exported.as_dict()))
+        return
+    stream = sys.stderr if parsed.output == "-" else sys.stdout
+    for warning in exported.warnings:
+        print(f"pywts: warning: {warning}", file=sys.stderr)
+    if parsed.quiet:
+        return
+    path = shown("standard output" if parsed.output == "-" else exported.path, 300)
+    print(
+        f"{path}: {exported.tensors:,} tensors, {exported.values:,} values, {exported.bytes:,} bytes "
+        f"in {exported.seconds:.3f} s",
+        file=stream,
+    )
+    print(f"weights: {exported.why}", file=stream)
+    print(f"next:    {exported.next_step}", file=stream)
+
+
+def _print_plan(planned: Plan, parsed: argparse.Namespace) -> None:
+    if parsed.json:
+        import json
+
+        print(json.dumps({**planned.as_dict(), "tensors": [tensor.as_dict() for tensor in planned.tensors]}))
+        return
+    for warning in planned.warnings:
+        print(f"pywts: warning: {warning}", file=sys.stderr)
+    if parsed.quiet:
+        return
+    rows = [(t.name, "x".join(map(str, t.shape)) or "scalar", t.dtype, f"{t.bytes:,}") for t in planned.tensors]
+    titles = ("name", "shape", "dtype", "bytes")
+    widths = [max(len(row[column]) for row in (titles, *rows)) for column in range(3)]
+    for row in (titles, *rows):
+        print("  ".join(cell.ljust(width) for cell, width in zip(row[:3], widths, strict=True)) + f"  {row[3]:>14}")
+    print(f"{len(rows):,} tensors, {planned.values:,} values, {planned.bytes:,} bytes; nothing was written")
+    print(f"weights: {planned.why}")
