@@ -1,0 +1,56 @@
+"""The one entry for contributors: ``pipx run nox`` (see CONTRIBUTING.md)."""
+
+from __future__ import annotations
+
+import nox
+
+nox.options.sessions = ["tests", "lint"]
+nox.options.error_on_missing_interpreters = False
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """All tests on this Python, torch and ultralytics included."""
+    session.install(".[test]")
+    session.run("pytest", *session.posargs)
+
+
+@nox.session(python=["3.10", "3.11", "3.12", "3.13"])
+def minimal(session: nox.Session) -> None:
+    """The torch-free tests, on every Python that is there."""
+    session.install(".[test-minimal]")
+    session.run("pytest", "-m", "not torch and not tool", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """ruff, mypy --strict, clang-format, and a build in which every warning is an error."""
+    session.install("ruff", "mypy", "numpy", "clang-format", "cmake", "ninja")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("mypy")
+    sources = session.run("git", "ls-files", "*.cpp", "*.hpp", external=True, silent=True)
+    session.run("clang-format", "--dry-run", "--Werror", *str(sources).split())
+    _build_cpp(session, "-DCMAKE_CXX_FLAGS=-Werror")
+
+
+@nox.session
+def cpp(session: nox.Session) -> None:
+    """The C++ tests, without Python."""
+    session.install("cmake", "ninja")
+    build = _build_cpp(session)
+    session.run("ctest", "--test-dir", build, "--output-on-failure")
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """The benchmark of the export; writes results and the README's tables."""
+    session.install(".[bench]", "cmake", "ninja")
+    session.run("python", "benchmarks/bench_export.py", *session.posargs)
+
+
+def _build_cpp(session: nox.Session, *options: str) -> str:
+    build = f"{session.create_tmp()}/build"
+    session.run("cmake", "-S", ".", "-B", build, "-G", "Ninja", "-DPYWTS_PYTHON=OFF", "-DPYWTS_TESTS=ON", *options)
+    session.run("cmake", "--build", build)
+    return build
