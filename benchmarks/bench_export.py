@@ -133,7 +133,7 @@ class Model:
 
 
 def models(folder: Path) -> list[Model]:
-    """The sample, and ultralytics models of 3 M and 68 M parameters in float16 and float32, saved as its trainer does."""
+    """The sample, and ultralytics models of 3 M and 68 M parameters, saved as its trainer does."""
     found = [Model("sample", ROOT / "examples" / "shapes.pt", True)]
     for letter, size in (("n", "3 M"), ("x", "68 M")):
         for dtype in ("float16", "float32"):
@@ -253,7 +253,7 @@ def tables(results: dict[str, object]) -> str:
         )
     lines += [
         "",
-        "| model | whole command | times the floor | faster than the reference script | in process, share of the limit | memory |",
+        "| model | whole command | times the floor | than the script | in process, share of the limit | memory |",
         "| --- | ---: | ---: | ---: | ---: | ---: |",
     ]
     export = results["export"]

@@ -47,7 +47,7 @@ _HOMES = {
     "__version__": "_core",
 }
 
-__all__ = [name for name in _HOMES if not name.startswith("_")]  # noqa: PLE0604
+__all__ = [name for name in _HOMES if not name.startswith("_")]
 
 
 def __getattr__(name: str) -> object:

@@ -1,5 +1,7 @@
-from collections.abc import Buffer, Callable
+from collections.abc import Callable
 from typing import Any, final, overload
+
+from typing_extensions import Buffer
 
 __version__: str
 DTYPES: dict[str, int]
@@ -56,7 +58,9 @@ class Writer:
     @overload
     def __init__(self, file: int, overlapped: bool, progress: Callable[[int], object] | None = None) -> None: ...
     @overload
-    def __init__(self, write: Callable[[bytes], int | None], progress: Callable[[int], object] | None = None) -> None: ...
+    def __init__(
+        self, write: Callable[[bytes], int | None], progress: Callable[[int], object] | None = None
+    ) -> None: ...
     def text(self, text: bytes, /) -> None: ...
     def file_values(
         self,

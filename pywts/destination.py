@@ -1,7 +1,7 @@
 """Where the text goes: all of it or nothing.
 
-A regular file is written beside its final place, under no name at all where the file system allows that (O_TMPFILE), and
-takes the name when it is complete. What is no regular file (a device, a FIFO) is written directly and never replaced.
+A regular file is written beside its final place, under no name at all where the file system allows that (O_TMPFILE),
+and takes the name when it is complete. What is no regular file (a device, a FIFO) is written directly and never replaced.
 """
 
 from __future__ import annotations
@@ -127,7 +127,9 @@ class Destination:
             with open(self.path, "rb", buffering=0) as file:
                 head = file.read(4096)
         except OSError as error:
-            raise OutputError(f"{self.path}: exists and cannot be read: {error.strerror}; force=True overwrites it") from None
+            raise OutputError(
+                f"{self.path}: exists and cannot be read: {error.strerror}; force=True overwrites it"
+            ) from None
         if not looks_like_wts(head):
             raise OutputError(f"{self.path}: exists and is no .wts; give another output, or --force to overwrite it")
 

@@ -49,7 +49,14 @@ def encode(array: Any) -> bytes:
     loaded = storage.load() if storage.load is not None else storage
     try:
         return _core.encode(
-            loaded.address, loaded.size, tensor.dtype, loaded.swapped, False, tensor.offset, tensor.shape, tensor.strides
+            loaded.address,
+            loaded.size,
+            tensor.dtype,
+            loaded.swapped,
+            False,
+            tensor.offset,
+            tensor.shape,
+            tensor.strides,
         )
     except _core.CoreError as error:
         code, index, _ = error.args

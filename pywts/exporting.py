@@ -94,7 +94,8 @@ def export(
     output: a path, a folder, or a binary stream; without it the .wts lies beside the source.
     key: the dotted path of the weights in the checkpoint, for example ``"ema"`` or ``"model"``; ``"auto"`` takes what
         the reference scripts take.
-    dialect: ``"double"`` (two spaces before the first value) or ``"single"``; ``"auto"`` is what the family's readers take.
+    dialect: ``"double"`` (two spaces before the first value) or ``"single"``; ``"auto"`` is what the family's
+        readers take.
     overwrite: whether an existing .wts may be replaced.
     force: whether an existing file that is no .wts may be replaced.
     durable: wait until the file is on the disk.
@@ -112,7 +113,7 @@ def export(
         write = _Job(checkpoint.name, layout, progress)
         path = None
         if hasattr(output, "write"):
-            write.to_stream(output)  # type: ignore[arg-type]
+            write.to_stream(output)
         else:
             path = _output_path(source, output)  # type: ignore[arg-type]
             destination = Destination(path, overwrite=overwrite, force=force, source_identity=_identity(source))
@@ -234,7 +235,9 @@ class _Job:
         except CoreError as error:
             raise _in_words(self._source, tensor, error) from None
         if writer.bytes != layout.size:
-            raise Error(f"{self._source}: wrote {writer.bytes} bytes where {layout.size} were laid out; please report this")
+            raise Error(
+                f"{self._source}: wrote {writer.bytes} bytes where {layout.size} were laid out; please report this"
+            )
         if self._progress is not None:
             self._progress(layout.size, layout.size)
 
@@ -275,5 +278,6 @@ def kernel_error(code: str) -> OptionError:
 
     named = shown(os.environ.get("PYWTS_KERNEL", ""))
     what = "no kernel of this build" if code == "unknown_kernel" else "a kernel that this processor cannot run"
-    return OptionError(f"PYWTS_KERNEL={named} is {what}; there are: {', '.join(name for name, usable in kernels() if usable)}")
-
+    return OptionError(
+        f"PYWTS_KERNEL={named} is {what}; there are: {', '.join(name for name, usable in kernels() if usable)}"
+    )

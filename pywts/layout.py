@@ -79,6 +79,6 @@ def _check_name(source: str, name: str, index: int) -> None:
         if character.isspace() or unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp", "Zs"):
             what = "white space" if character.isspace() else "a control character"
             raise TensorError(
-                f"{source}: the name of tensor {index}, {shown(name)}, has {what} ({ascii(character)}) at position "
+                f"{source}: the name of tensor {index}, {shown(name)}, has {what} ({character!a}) at position "
                 f"{position}, where readers would cut it; rename it"
             )

@@ -156,4 +156,4 @@ def memory_storage(label: str, data: bytes) -> Storage:
 def _core_address(data: Any) -> tuple[int, int]:
     from ._core import address
 
-    return address(data)  # type: ignore[no-any-return]
+    return address(data)

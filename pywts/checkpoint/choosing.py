@@ -139,7 +139,9 @@ def _weights_in(checkpoint: Checkpoint, value: Any, path: str) -> tuple[str, Any
     return None
 
 
-def candidates(checkpoint: Checkpoint, entries: dict[Any, Any], prefix: str = "", depth: int = _NESTING) -> dict[str, Any]:
+def candidates(
+    checkpoint: Checkpoint, entries: dict[Any, Any], prefix: str = "", depth: int = _NESTING
+) -> dict[str, Any]:
     """Everything in a mapping that could be weights, by dotted path; training state is passed over."""
     found: dict[str, Any] = {}
     for key, value in entries.items():
@@ -170,7 +172,8 @@ def _forced(checkpoint: Checkpoint, key: str) -> tuple[str, Any, str]:
     inner = _weights_in(checkpoint, value, key)
     if inner is None:
         raise SelectionError(
-            f"{checkpoint.name}: {shown(key)!r} holds no weights, it is {checkpoint.describe(value)}; {_offer(checkpoint, key)}"
+            f"{checkpoint.name}: {shown(key)!r} holds no weights, it is {checkpoint.describe(value)}; "
+            f"{_offer(checkpoint, key)}"
         )
     return inner[0], inner[1], "asked for by key"
 

@@ -32,7 +32,12 @@ class LiveCheckpoint:
         """A mapping's entries, or None."""
         if isinstance(value, dict):
             return value
-        if hasattr(value, "keys") and hasattr(value, "__getitem__") and not self.is_tensor(value) and not _is_module(value):
+        if (
+            hasattr(value, "keys")
+            and hasattr(value, "__getitem__")
+            and not self.is_tensor(value)
+            and not _is_module(value)
+        ):
             return {key: value[key] for key in value.keys()}  # noqa: SIM118  (NpzFile and kin are no dicts)
         return None
 
@@ -83,8 +88,10 @@ class LiveCheckpoint:
 
     def describe(self, value: Any) -> str:
         """What a value is, in a few words."""
-        return f"{type(value).__name__} {shown(repr(value), 40)}" if isinstance(value, (int, float, str)) else (
-            f"a {type(value).__name__}"
+        return (
+            f"{type(value).__name__} {shown(repr(value), 40)}"
+            if isinstance(value, (int, float, str))
+            else (f"a {type(value).__name__}")
         )
 
     def close(self) -> None:

@@ -88,7 +88,9 @@ class Rebuilder:
                 elif function in REFUSED_TENSORS:
                     return Refused(name, *REFUSED_TENSORS[function])
                 else:
-                    raise self._error(name, f"would be rebuilt by calling {shown(function)}, which is no rebuild function")
+                    raise self._error(
+                        name, f"would be rebuilt by calling {shown(function)}, which is no rebuild function"
+                    )
             elif target in REFUSED_TENSORS:
                 return Refused(name, *REFUSED_TENSORS[target])
             elif target in NUMPY_ARRAYS:
@@ -130,7 +132,12 @@ class Rebuilder:
         self, name: str, dtype: str, shape: Any, strides: Any, offset: Any, storage: Storage
     ) -> Tensor | Refused:
         """A described tensor whose every element lies inside its storage."""
-        if type(shape) is not tuple or type(strides) is not tuple or len(shape) != len(strides) or type(offset) is not int:
+        if (
+            type(shape) is not tuple
+            or type(strides) is not tuple
+            or len(shape) != len(strides)
+            or type(offset) is not int
+        ):
             raise self._error(name, "has a broken shape, stride or offset")
         numel = 1
         last = offset

@@ -57,8 +57,7 @@ def state_dict_of_module(checkpoint: Checkpoint, module: Any) -> StateDict:
             raise CheckpointError(f"{checkpoint.name}: {shown(prefix) or 'the root'} is no module")
         parameters, buffers, children = (_table(checkpoint, found[table], prefix, table) for table in TABLES)
         transient = {
-            checkpoint.plain(name)
-            for name in checkpoint.sequence(found.get("_non_persistent_buffers_set")) or ()
+            checkpoint.plain(name) for name in checkpoint.sequence(found.get("_non_persistent_buffers_set")) or ()
         }
         for name, value in parameters.items():
             _add(checkpoint, result, prefix + name, value)
@@ -108,7 +107,9 @@ def _table(checkpoint: Checkpoint, value: Any, prefix: str, table: str) -> dict[
         raise CheckpointError(f"{checkpoint.name}: {table} of module {shown(prefix) or '(root)'} is no mapping")
     for name in entries:
         if not isinstance(name, str):
-            raise CheckpointError(f"{checkpoint.name}: {table} of module {shown(prefix) or '(root)'} has a key that is no text")
+            raise CheckpointError(
+                f"{checkpoint.name}: {table} of module {shown(prefix) or '(root)'} has a key that is no text"
+            )
     return entries
 
 

@@ -64,7 +64,9 @@ class ZipStorages:
         source = self._archive.file
         entry = self._archive.entries.get(name)
         if entry is None:
-            raise CheckpointError(f"{source.name}: the storage {shown(name)} is missing from the archive; copy it again")
+            raise CheckpointError(
+                f"{source.name}: the storage {shown(name)} is missing from the archive; copy it again"
+            )
         size = numel * item_size_of(dtype)
         if entry.size < size:
             raise CheckpointError(

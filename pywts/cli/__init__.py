@@ -1,4 +1,4 @@
-"""The command line: parses, calls the public API, prints. Every command is a module that is imported when it is used."""
+"""The command line: parses, calls the public API, prints. A command is a module that is imported when it is used."""
 
 from __future__ import annotations
 

@@ -22,7 +22,9 @@ def run(arguments: list[str]) -> int:
     if not sources:
         parser.error("name a checkpoint: pywts export best.pt")
     if len(sources) > 1:
-        parser.error(f"takes one checkpoint, {len(sources)} were given; for several use: pywts batch SOURCES... -o FOLDER")
+        parser.error(
+            f"takes one checkpoint, {len(sources)} were given; for several use: pywts batch SOURCES... -o FOLDER"
+        )
     if parsed.json and parsed.output == "-":
         parser.error("--json and -o - would mix on standard output; give a file to -o")
     try:
