@@ -1,7 +1,8 @@
 """Where the text goes: all of it or nothing.
 
 A regular file is written beside its final place, under no name at all where the file system allows that (O_TMPFILE),
-and takes the name when it is complete. What is no regular file (a device, a FIFO) is written directly and never replaced.
+and takes the name when it is complete. What is no regular file (a device, a FIFO) is written directly and never
+replaced.
 """
 
 from __future__ import annotations

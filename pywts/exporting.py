@@ -113,9 +113,9 @@ def export(
         write = _Job(checkpoint.name, layout, progress)
         path = None
         if hasattr(output, "write"):
-            write.to_stream(output)
+            write.to_stream(output)  # type: ignore[arg-type]
         else:
-            path = _output_path(source, output)  # type: ignore[arg-type]
+            path = _output_path(source, output)
             destination = Destination(path, overwrite=overwrite, force=force, source_identity=_identity(source))
             destination.write(layout.size, durable, write.to_file)
         next_step = _next_step(checkpoint, chosen, path)
