@@ -184,12 +184,14 @@ class Machine {
   void memo_get(std::uint64_t index);
   std::int64_t take_text_index();
   void load_proto();
+  void stop();
 
   Document& document_;
   const std::string_view data_;
   Limits limits_;
   std::uint64_t at_ = 0;         // the next byte
-  std::uint64_t readable_;       // the end of the current frame, else of the data
+  std::uint64_t frame_end_ = 0;  // of the last frame
+  std::uint64_t readable_;       // what an argument may reach: the end of the frame around it, else of the data
   std::uint64_t opcode_at_ = 0;  // for messages, and a new node's position
   Pool<Id> stack_;
   Pool<std::size_t> marks_;
@@ -256,11 +258,9 @@ std::uint64_t Machine::take_unsigned() {
 void Machine::open_frame() {
   const std::uint64_t size = take_unsigned<8>();
   if (size > data_.size() - at_) fail("a frame is longer than the pickle");
-  if (at_ == readable_) readable_ = data_.size();
-  const bool inside_another = readable_ < data_.size();
-  if (!inside_another) {
-    readable_ = at_ + size;
-  } else if (size > readable_ - at_) {
+  if (at_ >= frame_end_) {
+    frame_end_ = readable_ = at_ + size;
+  } else if (size > frame_end_ - at_) {
     fail("a frame reaches out of the frame around it, where readers disagree");
   }
 }
@@ -758,14 +758,19 @@ void Machine::load_proto() {
   document_.protocol_ = static_cast<int>(protocol);
 }
 
+void Machine::stop() {
+  if (at_ < frame_end_) fail("the pickle stops inside a frame, where readers disagree on what follows");
+  document_.root_ = pop();
+  document_.end_ = at_;
+}
+
 void Machine::run() {
   for (std::uint64_t executed = 0;; ++executed) {
     const unsigned char opcode = next_opcode();
     if (executed >= limits_.opcodes) fail("the pickle has more opcodes than the limit allows");
     switch (opcode) {
       case STOP:
-        document_.root_ = pop();
-        document_.end_ = at_;
+        stop();
         return;
       case PROTO:
         load_proto();
