@@ -4,6 +4,13 @@
 #include <cstddef>
 #include <cstdint>
 
+// The instruction sets of this build. Functions name theirs in a target attribute; no file is compiled with -m flags.
+#if defined(__GNUC__) && defined(__x86_64__)
+#define PYWTS_X86 1
+#elif defined(__GNUC__) && defined(__aarch64__) && defined(__ARM_NEON) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define PYWTS_NEON 1
+#endif
+
 namespace pywts {
 
 inline constexpr std::size_t kTextPerValue = 9;  // a space and eight hex digits
@@ -17,6 +24,13 @@ struct Kernel {
   // the reference does. `bits` needs no alignment beyond 4 bytes, `text` none; they do not overlap.
   void (*encode)(const std::uint32_t* bits, std::size_t count, char* text) noexcept;
 };
+
+#if PYWTS_X86
+extern const Kernel kAvx512, kAvx2;
+#elif PYWTS_NEON
+extern const Kernel kNeon;
+#endif
+extern const Kernel kScalar;
 
 struct KernelList {
   const Kernel* const* data;
