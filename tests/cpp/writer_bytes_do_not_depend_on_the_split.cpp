@@ -1,0 +1,143 @@
+// The text is the same however it is split into calls, whatever the sink takes at a time, on one thread or two; and a
+// sink is offered whole blocks at multiples of 1 MiB.
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <random>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "wts/kernel.hpp"
+#include "wts/writer.hpp"
+
+namespace {
+
+constexpr std::size_t kBlock = std::size_t{1} << 20;
+
+// A part of the text: raw bytes, or values.
+struct Part {
+  std::string text;
+  std::vector<std::uint32_t> values;
+  bool flush = false;
+};
+
+std::string expected(const std::vector<Part>& parts) {
+  std::string result;
+  for (const Part& part : parts) {
+    result += part.text;
+    const std::size_t at = result.size();
+    result.resize(at + part.values.size() * pywts::kTextPerValue);
+    pywts::kernel().encode(part.values.data(), part.values.size(), result.data() + at);
+  }
+  return result;
+}
+
+void write(pywts::Writer& writer, const std::vector<Part>& parts) {
+  for (const Part& part : parts) {
+    writer.text(part.text);
+    pywts::Storage storage;
+    storage.memory = reinterpret_cast<const std::byte*>(part.values.data());
+    storage.size = part.values.size() * sizeof(std::uint32_t);
+    pywts::View view;
+    view.shape = {static_cast<std::int64_t>(part.values.size())};
+    view.strides = {1};
+    writer.values(storage, view);
+    if (part.flush) writer.flush();
+  }
+  writer.flush();
+}
+
+std::vector<Part> random_parts(std::mt19937& random, std::size_t size) {
+  std::vector<Part> parts;
+  std::size_t so_far = 0;
+  const auto below = [&](std::size_t limit) {
+    return std::uniform_int_distribution<std::size_t>(0, limit - 1)(random);
+  };
+  while (so_far < size) {
+    Part part;
+    const std::size_t to_block = kBlock - so_far % kBlock;
+    // Often to within a few bytes of a block's end, on either side.
+    std::size_t text = below(4) == 0 ? to_block - std::min(to_block, below(12)) + below(12) : below(60);
+    if (below(20) == 0) text = 0;
+    part.text.resize(text);
+    for (char& c : part.text) c = static_cast<char>('a' + below(26));
+    part.values.resize(below(3) == 0 ? below(20) : below(3) == 0 ? below(300000) : below(5000));
+    for (std::uint32_t& bits : part.values) bits = static_cast<std::uint32_t>(random());
+    part.flush = below(25) == 0;
+    so_far += text + part.values.size() * pywts::kTextPerValue;
+    parts.push_back(std::move(part));
+  }
+  return parts;
+}
+
+int failures = 0;
+
+void expect(bool holds, const char* what, bool overlapped) {
+  if (holds) return;
+  ++failures;
+  std::printf("failed: %s (overlapped: %d)\n", what, overlapped);
+}
+
+void check(const std::vector<Part>& parts, bool overlapped, unsigned seed) {
+  const std::string whole = expected(parts);
+
+  std::string got;
+  bool aligned = true;
+  {
+    pywts::Writer writer(
+        [&](const char* text, std::size_t size) {
+          aligned = aligned && got.size() % kBlock + size <= kBlock;
+          got.append(text, size);
+        },
+        overlapped, {});
+    write(writer, parts);
+    expect(writer.bytes() == whole.size(), "bytes() is the size of the text", overlapped);
+  }
+  expect(got == whole, "a sink that takes all", overlapped);
+  expect(aligned, "no block crosses a multiple of 1 MiB", overlapped);
+
+  got.clear();
+  std::mt19937 random(seed);
+  {
+    pywts::Writer writer(
+        [&](const char* text, std::size_t size) {
+          const std::size_t taken = random() % 3 == 0 ? 0 : std::min<std::size_t>(size, random() % 300000);
+          got.append(text, taken);
+          return taken;
+        },
+        overlapped, [](std::uint64_t) { return true; });
+    write(writer, parts);
+  }
+  expect(got == whole, "a sink that takes a little", overlapped);
+}
+
+}  // namespace
+
+int main() {
+  std::mt19937 random(7);
+  for (unsigned round = 0; round < 12; ++round) {
+    const std::vector<Part> parts = random_parts(random, round * kBlock * 2 / 3 + 1);
+    check(parts, false, round);
+    check(parts, true, round);
+  }
+  check({}, true, 0);
+
+  // Many writers at once.
+  std::vector<std::thread> threads;
+  const std::vector<Part> parts = random_parts(random, 3 * kBlock);
+  const std::string whole = expected(parts);
+  std::vector<char> same(64, 0);
+  for (char& result : same) {
+    threads.emplace_back([&] {
+      std::string got;
+      pywts::Writer writer([&](const char* text, std::size_t size) { got.append(text, size); }, true, {});
+      write(writer, parts);
+      result = got == whole;
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  expect(std::count(same.begin(), same.end(), 1) == 64, "64 writers at once", true);
+  return failures == 0 ? 0 : 1;
+}
