@@ -244,6 +244,18 @@ class Node {
     return result;
   }
 
+  // Every persistent id of the whole pickle, in the order of their making.
+  py::list persistents() const {
+    py::list result;
+    const pickle::Document& doc = document();
+    for (std::size_t id = 0; id < doc.size(); ++id) {
+      if (doc.kind(static_cast<pickle::Id>(id)) == pickle::Kind::persistent) {
+        result.append(node(static_cast<pickle::Id>(id)));
+      }
+    }
+    return result;
+  }
+
   // "module.name" of a global, or of the global that a call calls; else None.
   py::object target() const {
     const pickle::Id global = document().kind(id_) == pickle::Kind::call ? document().function(id_) : id_;
@@ -409,6 +421,7 @@ PYBIND11_MODULE(_core, module, py::mod_gil_not_used()) {
       .def_property_readonly("items", &Node::items)
       .def_property_readonly("entries", &Node::entries)
       .def_property_readonly("builds", &Node::builds)
+      .def_property_readonly("persistents", &Node::persistents)
       .def_property_readonly("target", &Node::target)
       .def_property_readonly("function", &Node::function)
       .def_property_readonly("arguments", &Node::arguments)

@@ -172,8 +172,8 @@ class Archive:
         for _ in range(count):
             if position + _CENTRAL.size > len(directory):
                 raise self._damaged(f"the directory ends after {len(entries)} of {count} files")
-            (signature, _, _, flags, method, _, _, crc, compressed, size, name_length, extra_length, comment_length, disk,
-             _, _, offset) = _CENTRAL.unpack_from(directory, position)  # fmt: skip
+            (signature, _, _, flags, method, _, _, crc, compressed, size, name_length, extra_length, comment_length,
+             disk, _, _, offset) = _CENTRAL.unpack_from(directory, position)  # fmt: skip
             name_at = position + _CENTRAL.size
             extra_at = name_at + name_length
             position = extra_at + extra_length + comment_length

@@ -15,8 +15,10 @@ if TYPE_CHECKING:
 
 
 def mapping(node: object) -> dict[Any, Any] | None:
-    """The entries of a dict, of a known mapping, or of any record that items were set on. Keys that are no scalars
-    stay nodes; of equal keys the last wins, as in Python."""
+    """The entries of a dict, of a known mapping, or of any record that items were set on.
+
+    Keys that are no scalars stay nodes; of equal keys the last wins, as in Python.
+    """
     kind = kind_of(node)
     if kind == "dict":
         return dict(node.entries)  # type: ignore[attr-defined]
@@ -88,9 +90,12 @@ def class_name(node: object) -> str | None:
     if node.target in RECONSTRUCTORS:  # type: ignore[attr-defined]
         first = arguments(node)[:1]
         function = first[0] if first else function
-    if kind_of(function) == "persistent":  # a legacy stream's ('module', class, file, source)
-        parts = sequence(function.argument) or []
-        function = parts[1] if len(parts) > 1 else function
+    if kind_of(function) == "persistent":
+        from .persistent import module_class
+
+        function = module_class(function)
+        if isinstance(function, str):
+            return function
     if kind_of(function) == "call" and function.target in CLASS_BUILDERS:  # a class pickled by value
         named = [value_of(argument) for argument in arguments(function)[1:2]]
         return str(named[0]) if named and isinstance(named[0], str) else None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from ..errors import CheckpointError
-from .archive import Archive
 from .files import SourceFile
 
 TYPE_CHECKING = False
@@ -25,12 +24,23 @@ def open_checkpoint(path: str | os.PathLike[str], limits: Limits) -> Checkpoint:
 
 
 def _open(file: SourceFile, limits: Limits) -> Checkpoint:
-    head = file.head(64)
+    head = file.head(512)
     if head[:4] == b"PK\x03\x04":
+        from .archive import Archive
         from .zip import open_zip, root_of
 
         archive = Archive(file, limits)
         root = root_of(archive)
         if root is not None:
             return open_zip(file, archive, root, limits)
+    from .safetensors import is_safetensors, open_safetensors
+
+    if is_safetensors(file, head):
+        return open_safetensors(file, limits)
+    from .legacy import MAGIC, PickleStream, open_legacy
+    from .objects import value_of
+
+    stream = PickleStream(file, limits)
+    if value_of(stream.next()) == MAGIC:
+        return open_legacy(file, stream, limits)
     raise CheckpointError(f"{file.name}: is no checkpoint that pywts knows")

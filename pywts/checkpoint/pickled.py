@@ -19,14 +19,22 @@ if TYPE_CHECKING:
     from .rebuild import FindStorage
 
 
-def parse(source: str, data: bytes, limits: Limits, start: int = 0) -> tuple[Node, int]:
-    """Read one pickle: its root node, and where it ends in ``data``."""
+_CUT_SHORT = ("the pickle is cut short", "the pickle ends without a STOP", "a frame is longer than the pickle")
+"""What the machine says of a pickle that goes on where its data ends."""
+
+
+class CutShort(CheckpointError):
+    """A pickle that goes on where its data ends."""
+
+
+def parse(source: str, data: bytes, limits: Limits, base: int = 0) -> tuple[Node, int]:
+    """Read one pickle: its root node, and where it ends in ``data``, which lies at ``base`` in the file."""
     try:
-        root, end, _ = parse_pickle(data, start, limits.opcodes, limits.nodes)
+        root, end, _ = parse_pickle(data, 0, limits.opcodes, limits.nodes)
     except PickleError as error:
         what, position = error.args
-        kind = LimitError if "limit" in what else CheckpointError
-        raise kind(f"{source}: the pickle cannot be read at byte {start + position}: {what}") from None
+        kind = CutShort if what in _CUT_SHORT else LimitError if "limit" in what else CheckpointError
+        raise kind(f"{source}: the pickle cannot be read at byte {base + position}: {what}") from None
     except MemoryError:
         raise LimitError(f"{source}: the pickle describes more objects than fit in memory") from None
     return root, end

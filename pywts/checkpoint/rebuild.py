@@ -19,12 +19,12 @@ from .allowlist import (
     NUMPY_DTYPES,
     NUMPY_SCALARS,
     REFUSED_TENSORS,
-    STORAGE_DTYPES,
     TENSORS,
     TYPED_REBUILDS,
     WRAPPERS,
 )
 from .objects import arguments, kind_of, mapping, sequence, value_of
+from .persistent import storage_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..limits import Limits
+    from .persistent import StorageId
 
     FindStorage = Callable[[str, str, int], Storage]
     """(key, dtype or "" for an untyped one, elements) -> the storage"""
@@ -47,7 +48,9 @@ class Rebuilder:
         self.source = source
         self._find_storage = find_storage
         self._limits = limits
-        self._storages: dict[tuple[object, ...], tuple[Storage, str]] = {}
+        self._storages: dict[StorageId, Storage] = {}
+        self._first: dict[str, tuple[str, int]] = {}
+        """what the first tensor of each storage told of it, by key"""
 
     def is_tensor(self, node: object) -> bool:
         """Whether a node is a tensor, exportable or not; storages are not looked at."""
@@ -167,45 +170,31 @@ class Rebuilder:
 
     def _storage(self, name: str, node: object) -> tuple[Storage, str]:
         """The storage behind a persistent id, and the dtype that its class tells ("" if it counts bytes)."""
-        if kind_of(node) != "persistent":
-            if kind_of(node) == "call":
-                raise self._error(name, f"has a storage that is no persistent id but a call of {shown(node.target)}")  # type: ignore[attr-defined]
-            raise self._error(name, "has no storage")
-        values = node.argument.plain(2)  # type: ignore[attr-defined]
-        if type(values) is not tuple or len(values) < 5 or value_of(values[0]) != "storage":
-            raise self._error(name, "has a persistent id that names no storage")
-        _, storage_type, key, _, numel, *view = values
-        kind = storage_type.name if kind_of(storage_type) == "global" else None
-        if kind not in STORAGE_DTYPES or not str(storage_type.module).startswith("torch"):
-            raise self._error(name, f"has a storage of an unknown type {shown(kind)}")
-        if type(numel) is not int or numel < 0 or type(key) not in (str, int):
-            raise self._error(name, "has a storage with a broken key or size")
-        window = view[0] if view and type(view[0]) is tuple else None
-        known = self._storages.get((key, kind, numel, window))
-        if known is None:
-            dtype = STORAGE_DTYPES[kind]
-            storage = self._find_storage(str(key), dtype, numel)
-            if window is not None:
-                storage = self._windowed(name, storage, dtype, window)
-            known = self._storages[(key, kind, numel, window)] = (storage, dtype)
-        return known
+        try:
+            found = storage_id(node)
+        except ValueError as error:
+            raise self._error(name, str(error)) from None
+        if found is None:
+            what = f"a call of {shown(node.target)}" if kind_of(node) == "call" else kind_of(node)  # type: ignore[attr-defined]
+            raise self._error(name, f"has no storage by persistent id but {what}")
+        storage = self._storages.get(found)
+        key, dtype, numel, view = found
+        if storage is None:
+            if self._first.setdefault(key, (dtype, numel)) != (dtype, numel):
+                raise self._error(name, f"tells another dtype or size of the storage {shown(key)} than one before it")
+            storage = self._find_storage(key, dtype, numel)
+            if view is not None:
+                storage = self._viewed(name, storage, dtype, view)
+            self._storages[found] = storage
+        return storage, dtype
 
-    def _windowed(self, name: str, storage: Storage, dtype: str, window: tuple[Any, ...]) -> Storage:
-        """A legacy stream's view of a storage: (key of the view, offset, elements)."""
-        if len(window) != 3 or type(window[1]) is not int or type(window[2]) is not int or min(window[1:]) < 0:
-            raise self._error(name, "has a broken view of its storage")
-        item_size = item_size_of(dtype)
-        start, size = window[1] * item_size, window[2] * item_size
+    def _viewed(self, name: str, storage: Storage, dtype: str, view: tuple[int, int]) -> Storage:
+        """A legacy stream's view of a storage: its offset and size in elements."""
+        start, size = (value * item_size_of(dtype) for value in view)
         if start + size > storage.size:
             raise self._error(name, f"has a view that reaches outside its storage {storage.label}")
         return Storage(
-            storage.label,
-            size,
-            file=storage.file,
-            file_offset=storage.file_offset + start,
-            address=storage.address and storage.address + start,
-            owner=storage.owner,
-            swapped=storage.swapped,
+            storage.label, size, file=storage.file, file_offset=storage.file_offset + start, swapped=storage.swapped
         )
 
     def _dtype(self, name: str, node: object) -> str:
@@ -288,8 +277,8 @@ class Rebuilder:
 
 _NUMPY_NAMES = {
     "f2": "float16", "f4": "float32", "f8": "float64", "b1": "bool", "i1": "int8", "i2": "int16", "i4": "int32",
-    "i8": "int64", "u1": "uint8", "u2": "uint16", "u4": "uint32", "u8": "uint64", "c8": "complex64", "c16": "complex128",
-    "O8": "object", "O": "object",
+    "i8": "int64", "u1": "uint8", "u2": "uint16", "u4": "uint32", "u8": "uint64",
+    "c8": "complex64", "c16": "complex128", "O8": "object", "O": "object",
 }  # fmt: skip
 
 

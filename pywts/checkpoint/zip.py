@@ -36,11 +36,11 @@ def open_zip(file: SourceFile, archive: Archive, root: str, limits: Limits) -> P
     node, end = parse(file.name, archive.read(archive.entries[f"{root}/data.pkl"], limits.pickle_bytes), limits)
     if end != archive.entries[f"{root}/data.pkl"].size:
         raise CheckpointError(f"{file.name}: data.pkl goes on after its end, at byte {end}; the checkpoint is damaged")
-    storages = ZipStorages(archive, f"{root}/data/", is_swapped(archive, root, limits), limits)
+    storages = ZipStorages(archive, f"{root}/data/", is_swapped(archive, root), limits)
     return PickledCheckpoint(file.name, "zip archive", node, storages.find, limits, file.close)
 
 
-def is_swapped(archive: Archive, root: str, limits: Limits) -> bool:
+def is_swapped(archive: Archive, root: str) -> bool:
     """Whether the storages' byte order is not this machine's; archives before torch 2.1 do not say, and are little."""
     entry = archive.entries.get(f"{root}/byteorder")
     order = archive.read(entry, 64).strip().decode("latin-1") if entry else "little"
