@@ -33,7 +33,9 @@ class OptionError(Error, ValueError):
 
 def shown(text: object, limit: int = 120) -> str:
     """Text from a file, safe to print: escapes for what is not printable, shortened in the middle."""
-    escaped = "".join(c if c.isprintable() else c.encode("unicode_escape", "replace").decode() for c in str(text))
+    escaped = str(text)
+    if not escaped.isprintable():
+        escaped = "".join(c if c.isprintable() else c.encode("unicode_escape", "replace").decode() for c in escaped)
     if len(escaped) <= limit:
         return escaped
     return f"{escaped[: limit // 2]}...{escaped[-limit // 3 :]}"
