@@ -34,6 +34,8 @@ class OptionError(Error, ValueError):
 def shown(text: object, limit: int = 120) -> str:
     """Text from a file, safe to print: escapes for what is not printable, shortened in the middle."""
     escaped = str(text)
+    if len(escaped) > 2 * limit:
+        escaped = escaped[:limit] + escaped[-limit:]
     if not escaped.isprintable():
         escaped = "".join(c if c.isprintable() else c.encode("unicode_escape", "replace").decode() for c in escaped)
     if len(escaped) <= limit:
