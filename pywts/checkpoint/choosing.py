@@ -45,6 +45,8 @@ class Chosen:
 def choose(checkpoint: Checkpoint, key: str) -> Chosen:
     """Find the weights: by the field's rules (``key="auto"``), or under a dotted path (``"."`` is the root)."""
     if key == "auto":
+        if checkpoint.unnamed is not None:
+            raise SelectionError(checkpoint.unnamed)
         path, value, why = _choose(checkpoint, checkpoint.root)
     else:
         path, value, why = _forced(checkpoint, key)

@@ -21,6 +21,7 @@ class LiveCheckpoint:
     """A Python object that holds weights."""
 
     inert = False
+    unnamed = None
     kind = "live object"
 
     def __init__(self, source: Any, limits: Limits) -> None:

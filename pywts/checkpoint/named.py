@@ -17,6 +17,8 @@ class NamedTensors:
     """A mapping of names to tensors, as the root of a checkpoint."""
 
     inert = True
+    unnamed: str | None = None
+    """Why nothing is chosen unasked, where the names of all tensors are lost."""
 
     def __init__(self, name: str, kind: str, root: dict[str, Any], limits: Limits, close: Callable[[], None]) -> None:
         self.name = name

@@ -32,6 +32,10 @@ def _open(file: SourceFile, limits: Limits) -> Checkpoint:
         archive = Archive(file, limits)
         root = root_of(archive)
         if root is not None:
+            from .torchscript import is_torchscript, open_torchscript
+
+            if is_torchscript(archive, root):
+                return open_torchscript(file, archive, root, limits)
             return open_zip(file, archive, root, limits)
     from .safetensors import is_safetensors, open_safetensors
 

@@ -44,6 +44,7 @@ class PickledCheckpoint:
     """Nodes, and the storages that their tensors are views of."""
 
     inert = True
+    unnamed: str | None = None
 
     def __init__(
         self, name: str, kind: str, root: Any, find_storage: FindStorage, limits: Limits, close: Callable[[], None]

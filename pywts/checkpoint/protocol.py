@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         root: Any
         limits: Limits
         inert: bool
+        unnamed: str | None
 
         def mapping(self, value: Any) -> dict[Any, Any] | None: ...
         def sequence(self, value: Any) -> list[Any] | None: ...
