@@ -125,7 +125,7 @@ class Document {
   Span<Build> builds(Id) const noexcept;
 
  private:
-  friend class Machine;
+  friend class Builder;
 
   struct Extent {  // of one of the pools below
     std::uint32_t first, size, capacity;

@@ -38,10 +38,9 @@ class Pool {
   const T& operator[](std::size_t index) const noexcept { return data_[index]; }
   T& back() noexcept { return data_[size_ - 1]; }
 
-  void push(const T& value) {
-    const T copy = value;  // it may lie in this pool
+  void push(T value) {
     if (size_ == ready_) prepare(1);
-    data_[size_++] = copy;
+    data_[size_++] = value;
   }
   void pop() noexcept { --size_; }
   void truncate(std::size_t size) noexcept { size_ = size; }
@@ -56,7 +55,7 @@ class Pool {
  private:
   static constexpr std::size_t kStep = (std::size_t{1} << 18) / sizeof(T);  // values that are made ready at a time
 
-  void prepare(std::size_t count) {
+  [[gnu::noinline]] void prepare(std::size_t count) {
     if (count > capacity_ - size_) grow(count);
     const std::size_t before = ready_;
     const std::size_t wanted = size_ + count;
