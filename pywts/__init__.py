@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from .exporting import PlannedTensor as PlannedTensor
     from .exporting import export as export
     from .exporting import plan as plan
+    from .families.recipes import KnownRecipe as KnownRecipe
+    from .families.recipes import recipes as recipes
+    from .families.weights import Weights as Weights
     from .limits import DEFAULT_LIMITS as DEFAULT_LIMITS
     from .limits import Limits as Limits
 
@@ -32,6 +35,9 @@ _HOMES = {
     "Exported": "exporting",
     "Plan": "exporting",
     "PlannedTensor": "exporting",
+    "recipes": "families.recipes",
+    "KnownRecipe": "families.recipes",
+    "Weights": "families.weights",
     "encode": "encoding",
     "kernels": "encoding",
     "Kernel": "encoding",

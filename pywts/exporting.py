@@ -6,22 +6,24 @@ import os
 from time import perf_counter
 
 from ._core import CoreError, Writer
-from .checkpoint.choosing import choose
 from .destination import Destination, default_path, resolve
 from .errors import CheckpointError, Error, OptionError, OutputError, TensorError, shown
 from .families.programs import next_command
 from .layout import Layout, lay_out
 from .limits import DEFAULT_LIMITS, Limits
 from .records import Record
+from .selecting import select
 from .tensor import Tensor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from typing import Any, BinaryIO
 
     from .checkpoint.choosing import Chosen
     from .checkpoint.protocol import Checkpoint
+    from .families.weights import Weights
+    from .renaming import Renames
 
     Progress = Callable[[int, int], object]
     """progress(done_bytes, total_bytes)"""
@@ -44,7 +46,11 @@ class Exported(Record):
     """the dotted path of the weights that were taken ("ema", "model", "state_dict"); "" for the whole source"""
     why: str
     """why these"""
+    recipe: str
+    """the family's surgery that was applied, as it can be asked for again; "none" where there was none"""
     dialect: str
+    notes: tuple[str, ...]
+    """what the recipe did"""
     next_step: str
     """what to do with the .wts on the C++ side"""
     warnings: tuple[str, ...]
@@ -71,7 +77,9 @@ class Plan(Record):
     bytes: int
     weights: str
     why: str
+    recipe: str
     dialect: str
+    notes: tuple[str, ...]
     warnings: tuple[str, ...]
 
 
@@ -80,7 +88,15 @@ def export(
     output: str | os.PathLike[str] | BinaryIO | None = None,
     *,
     key: str = "auto",
+    recipe: str | Callable[[Weights], Any] = "auto",
     dialect: str = "auto",
+    task: str = "auto",
+    strip_prefix: str = "",
+    rename: Renames = (),
+    include: str | Iterable[str] = (),
+    exclude: str | Iterable[str] = (),
+    drop_junk: bool = False,
+    half: bool = False,
     overwrite: bool = True,
     force: bool = False,
     durable: bool = False,
@@ -94,8 +110,17 @@ def export(
     output: a path, a folder, or a binary stream; without it the .wts lies beside the source.
     key: the dotted path of the weights in the checkpoint, for example ``"ema"`` or ``"model"``; ``"auto"`` takes what
         the reference scripts take.
-    dialect: ``"double"`` (two spaces before the first value) or ``"single"``; ``"auto"`` is what the family's
-        readers take.
+    recipe: the family's surgery: ``"auto"`` where its mark is found, ``"none"``, a name that ``pywts.recipes()`` lists
+        (``"detectron2:eps=1e-3"`` sets a parameter), or a callable that takes ``pywts.Weights`` and returns what is to
+        be written: a mapping, or pairs of a name and a tensor or array.
+    dialect: ``"double"`` (two spaces before the first value) or ``"single"``; ``"auto"`` is the recipe's.
+    task: ``"detect"``, ``"segment"`` and so on: an error where the head is for another.
+    strip_prefix: taken off the front of the names that have it.
+    rename: pairs of a regular expression and a text as in ``re.sub``, or texts ``"REGEX=TEXT"``; in order.
+    include: globs; only names that match one are written.
+    exclude: globs; names that match one are not.
+    drop_junk: leave out the counters of thop, ``total_ops`` and ``total_params``.
+    half: round every floating-point tensor through float16 first.
     overwrite: whether an existing .wts may be replaced.
     force: whether an existing file that is no .wts may be replaced.
     durable: wait until the file is on the disk.
@@ -107,9 +132,20 @@ def export(
     start = perf_counter()
     checkpoint = _open(source, limits)
     try:
-        chosen = choose(checkpoint, key)
-        spelled = _dialect(dialect)
-        layout = lay_out(checkpoint.name, chosen.state.items, spelled, limits)
+        selection = select(
+            checkpoint,
+            key=key,
+            recipe=recipe,
+            dialect=dialect,
+            task=task,
+            strip_prefix=strip_prefix,
+            rename=rename,
+            include=include,
+            exclude=exclude,
+            drop_junk=drop_junk,
+            half=half,
+        )
+        layout = lay_out(checkpoint.name, selection.items, selection.dialect, limits)
         write = _Job(checkpoint.name, layout, progress)
         path = None
         if hasattr(output, "write"):
@@ -118,7 +154,7 @@ def export(
             path = _output_path(source, output)
             destination = Destination(path, overwrite=overwrite, force=force, source_identity=_identity(source))
             destination.write(layout.size, durable, write.to_file)
-        next_step = _next_step(checkpoint, chosen, path)
+        next_step = _next_step(checkpoint, selection.chosen, path)
     finally:
         checkpoint.close()
     return Exported(
@@ -128,21 +164,25 @@ def export(
         values=layout.values,
         bytes=layout.size,
         seconds=perf_counter() - start,
-        weights=chosen.path,
-        why=chosen.why,
-        dialect=spelled,
+        weights=selection.chosen.path,
+        why=selection.chosen.why,
+        recipe=selection.recipe,
+        dialect=selection.dialect,
+        notes=selection.notes,
         next_step=next_step,
-        warnings=tuple(chosen.state.warnings),
+        warnings=selection.warnings,
     )
 
 
-def plan(source: Any, *, key: str = "auto", dialect: str = "auto", limits: Limits = DEFAULT_LIMITS) -> Plan:
-    """What ``export`` would write, without writing: names, shapes, dtypes, bytes. Raises what ``export`` would."""
+def plan(source: Any, *, limits: Limits = DEFAULT_LIMITS, **selection: Any) -> Plan:
+    """What ``export`` would write, without writing: names, shapes, dtypes, bytes. Raises what ``export`` would.
+
+    selection: those arguments of ``export`` that decide what is written, from ``key`` to ``half``.
+    """
     checkpoint = _open(source, limits)
     try:
-        chosen = choose(checkpoint, key)
-        spelled = _dialect(dialect)
-        layout = lay_out(checkpoint.name, chosen.state.items, spelled, limits)
+        made = select(checkpoint, **selection)
+        layout = lay_out(checkpoint.name, made.items, made.dialect, limits)
     finally:
         checkpoint.close()
     return Plan(
@@ -153,10 +193,12 @@ def plan(source: Any, *, key: str = "auto", dialect: str = "auto", limits: Limit
         ),
         values=layout.values,
         bytes=layout.size,
-        weights=chosen.path,
-        why=chosen.why,
-        dialect=spelled,
-        warnings=tuple(chosen.state.warnings),
+        weights=made.chosen.path,
+        why=made.chosen.why,
+        recipe=made.recipe,
+        dialect=made.dialect,
+        notes=made.notes,
+        warnings=made.warnings,
     )
 
 
@@ -168,10 +210,6 @@ def _open(source: Any, limits: Limits) -> Checkpoint:
     from .checkpoint.live import LiveCheckpoint
 
     return LiveCheckpoint(source, limits)
-
-
-def _dialect(dialect: str) -> str:
-    return "double" if dialect == "auto" else dialect
 
 
 def _output_path(source: Any, output: str | bytes | os.PathLike[str] | None) -> str:

@@ -15,11 +15,14 @@ class Option(Record):
     name: str
     flag: str
     default: Any
+    """() where it is repeatable"""
     help: str
     metavar: str = ""
     """"" for a switch, which turns ``default`` around"""
     choices: tuple[str, ...] = ()
     repeatable: bool = False
+    short: str = ""
+    """a second flag, of one letter"""
     selects: bool = False
     """whether it decides which tensors are written, and how they are named; those options ``plan`` takes too"""
 
@@ -29,14 +32,58 @@ OPTIONS = (
         "key", "--key", "auto", "which weights: a dotted path such as ema, model or state_dict", "PATH", selects=True
     ),
     Option(
+        "task",
+        "--type",
+        "auto",
+        "what the model does, checked against its head",
+        "TASK",
+        choices=("auto", "detect", "cls", "classify", "seg", "segment", "pose", "obb"),
+        selects=True,
+        short="-t",
+    ),
+    Option(
+        "recipe",
+        "--recipe",
+        "auto",
+        "the family's surgery: auto (where it is recognised), none, or a name that `pywts recipes` lists",
+        "NAME",
+        selects=True,
+    ),
+    Option(
         "dialect",
         "--dialect",
         "auto",
-        "spaces before the first value: double (the field's default) or single",
+        "spaces before the first value: double (most programs) or single; auto is the recipe's",
         "NAME",
         choices=("auto", "double", "single"),
         selects=True,
     ),
+    Option(
+        "drop_junk", "--drop-junk", False, "leave out the counters of thop: total_ops and total_params", selects=True
+    ),
+    Option(
+        "include",
+        "--include",
+        (),
+        "write only names that match; may be repeated",
+        "GLOB",
+        repeatable=True,
+        selects=True,
+    ),
+    Option(
+        "exclude", "--exclude", (), "leave out names that match; may be repeated", "GLOB", repeatable=True, selects=True
+    ),
+    Option("strip_prefix", "--strip-prefix", "", "take this off the front of the names", "PREFIX", selects=True),
+    Option(
+        "rename",
+        "--rename",
+        (),
+        "replace what a regular expression matches in the names; may be repeated, in order",
+        "REGEX=TEXT",
+        repeatable=True,
+        selects=True,
+    ),
+    Option("half", "--half", False, "round every value through float16 first", selects=True),
     Option("overwrite", "--no-overwrite", True, "fail if the .wts exists"),
     Option("force", "--force", False, "overwrite even a file that is no .wts"),
     Option("durable", "--durable", False, "wait until the file is on the disk"),

@@ -6,6 +6,7 @@ import sys
 
 COMMANDS = {
     "export": "write the weights of a checkpoint as a .wts",
+    "recipes": "list the surgery that families of models need, by name",
     "kernels": "list the encoders of this build, and the one in use",
 }
 

@@ -13,16 +13,17 @@ if TYPE_CHECKING:
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Give a parser every option of ``export``."""
     for option in OPTIONS:
+        flags = [option.short, option.flag] if option.short else [option.flag]
         if not option.metavar:
             action = "store_false" if option.default else "store_true"
-            parser.add_argument(option.flag, dest=option.name, action=action, help=option.help)
+            parser.add_argument(*flags, dest=option.name, action=action, help=option.help)
         elif option.repeatable:
             parser.add_argument(
-                option.flag, dest=option.name, action="append", default=[], metavar=option.metavar, help=option.help
+                *flags, dest=option.name, action="append", default=[], metavar=option.metavar, help=option.help
             )
         else:
             parser.add_argument(
-                option.flag,
+                *flags,
                 dest=option.name,
                 default=option.default,
                 metavar=option.metavar,

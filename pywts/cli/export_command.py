@@ -92,6 +92,8 @@ def _print_exported(exported: Exported, parsed: argparse.Namespace) -> None:
         file=stream,
     )
     print(f"weights: {exported.why}", file=stream)
+    for note in exported.notes:
+        print(f"recipe:  {note}", file=stream)
     print(f"next:    {exported.next_step}", file=stream)
 
 
@@ -112,3 +114,5 @@ def _print_plan(planned: Plan, parsed: argparse.Namespace) -> None:
         print("  ".join(cell.ljust(width) for cell, width in zip(row[:3], widths, strict=True)) + f"  {row[3]:>14}")
     print(f"{len(rows):,} tensors, {planned.values:,} values, {planned.bytes:,} bytes; nothing was written")
     print(f"weights: {planned.why}")
+    for note in planned.notes:
+        print(f"recipe:  {note}")

@@ -5,8 +5,6 @@ Names and arguments are those of the tensorrtx programs: ``PROGRAM -s MODEL.wts 
 
 from __future__ import annotations
 
-import re
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -48,7 +46,10 @@ _TASKS = {
     "ClassificationModel": "classify",
     "Model": "detect",
 }
-"""By the model's class; yolov5 and yolov7 had a plain ``Model`` for detection."""
+"""By the model's class; yolov5 and yolov7 had a plain ``Model`` for detection. The head alone does not tell: those of
+world models and yoloe detect too, and no program builds them."""
+
+_SIZES = "nsmblxtce"
 
 
 def next_command(checkpoint: Checkpoint, weights: Any, wts: str) -> str | None:
@@ -59,31 +60,40 @@ def next_command(checkpoint: Checkpoint, weights: Any, wts: str) -> str | None:
     name = checkpoint.class_name(weights) or ""
     if not checkpoint.is_module(weights) or not name.startswith(("ultralytics.", "models.")):
         return None
-    attributes = checkpoint.attributes(weights) or {}
-    yaml = checkpoint.mapping(attributes.get("yaml")) or {}
-    file_name = str(checkpoint.plain(yaml.get("yaml_file")) or "")
-    task = _TASKS.get(name.rsplit(".", 1)[-1], "")
-    generation = _generation(name, file_name)
-    program = PROGRAMS.get((generation, task))
+    program = PROGRAMS.get((generation_of(checkpoint, weights), _TASKS.get(name.rpartition(".")[2], "")))
     if program is None:
         return None
-    size = _size(str(checkpoint.plain(yaml.get("scale")) or ""), file_name)
-    if size and (level := re.search(r"-p([26])\b", file_name)):
-        size += level.group(1)
+    scale, file_name = _yaml(checkpoint, weights)
+    size = scale or _named(file_name)[1]
+    for level in ("-p2", "-p6"):
+        if size and level in file_name:
+            size += level[2:]
     stem = wts[: -len(".wts")] if wts.endswith(".wts") else wts
     return f"./{program} -s {wts} {stem}.engine {size or '<size letter>'}"
 
 
-def _generation(class_name: str, file_name: str) -> str:
-    found = re.search(r"yolo(?:v)?(\d+)", file_name)
-    number = found.group(1) if found else ""
-    if class_name.startswith("ultralytics."):
+def generation_of(checkpoint: Checkpoint, weights: Any) -> str:
+    """The generation of a yolo module: "8", "5u" (anchor-free), "5" (its own repository); "" where unknown."""
+    number = _named(_yaml(checkpoint, weights)[1])[0]
+    if (checkpoint.class_name(weights) or "").startswith("ultralytics."):
         return {"5": "5u", "9": ""}.get(number, number)  # that program reads the names of yolov9's own repository
     return number if number in ("5", "7", "9") else ""
 
 
-def _size(scale: str, file_name: str) -> str:
-    if scale:
-        return scale
-    found = re.search(r"yolo(?:v)?\d+([nsmblxtce])(?:\W|$)", file_name)
-    return found.group(1) if found else ""
+def _yaml(checkpoint: Checkpoint, weights: Any) -> tuple[str, str]:
+    """The scale letter, and the base name of the file that the model was built from."""
+    attributes = checkpoint.attributes(weights) or {}
+    yaml = checkpoint.mapping(attributes.get("yaml")) or {}
+    file_name = str(checkpoint.plain(yaml.get("yaml_file")) or "")
+    return str(checkpoint.plain(yaml.get("scale")) or ""), file_name.replace("\\", "/").rpartition("/")[2]
+
+
+def _named(file_name: str) -> tuple[str, str]:
+    """The generation and the size letter in a name such as yolov8n-seg.yaml or yolo11.yaml."""
+    for rest in file_name.split("yolo")[1:]:
+        rest = rest.removeprefix("v")
+        number = rest[: len(rest) - len(rest.lstrip("0123456789"))]
+        letter, after = rest[len(number) :][:1], rest[len(number) + 1 :][:1]
+        if number:
+            return number, letter if letter in _SIZES and not (after.isalnum() or after == "_") else ""
+    return "", ""

@@ -1,0 +1,80 @@
+"""The last layer of a yolo model, known by its record: what the field calls the head or the Detect layer."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ..checkpoint.protocol import Checkpoint
+
+_WRAPPERS = 6
+"""How many modules may lie around the layers: the model itself, DataParallel, a wrapper for inference."""
+
+_TASKS = (
+    ("segment", "segment"),
+    ("pose", "pose"),
+    ("keypoint", "pose"),
+    ("obb", "obb"),
+    ("classify", "classify"),
+    ("detect", "detect"),
+    ("rtdetr", "detect"),
+    ("ibin", "detect"),
+)
+"""What a word in the name of a head's class says; the first that fits."""
+
+
+class Head:
+    """A module's record at its place in the model."""
+
+    def __init__(self, checkpoint: Checkpoint, record: Any, prefix: str) -> None:
+        self.prefix = prefix
+        """of its tensors' names: "model.24." """
+        self.class_name = checkpoint.class_name(record) or ""
+        self._checkpoint = checkpoint
+        self._attributes = checkpoint.attributes(record) or {}
+        self.buffers = _table(checkpoint, self._attributes, "_buffers")
+        self.children = _table(checkpoint, self._attributes, "_modules")
+
+    @property
+    def task(self) -> str | None:
+        """detect, segment, pose, obb or classify; None where the class's name tells none."""
+        name = self.class_name.rpartition(".")[2].lower()
+        return next((task for word, task in _TASKS if word in name), None)
+
+    def is_list(self, name: str) -> bool:
+        """Whether an attribute is a plain list."""
+        return self._checkpoint.sequence(self._attributes.get(name)) is not None
+
+    def is_tensor(self, name: str) -> bool:
+        """Whether an attribute that is no buffer is a tensor."""
+        return self._checkpoint.is_tensor(self._attributes.get(name))
+
+    def array(self, name: str) -> Any:
+        """A buffer, or an attribute that is a tensor, as a NumPy float32 array; None where there is none."""
+        from ..tensor import Tensor
+
+        found = self._checkpoint.tensor(self.buffers.get(name, self._attributes.get(name)), self.prefix + name)
+        return found.values() if isinstance(found, Tensor) else None
+
+
+def head_of(checkpoint: Checkpoint, value: Any) -> Head | None:
+    """The last of a model's layers, through what is wrapped around them; None for anything but a module of layers."""
+    prefix = ""
+    for _ in range(_WRAPPERS):
+        if not checkpoint.is_module(value):
+            return None
+        children = _table(checkpoint, checkpoint.attributes(value) or {}, "_modules")
+        last = next(reversed(children), "")
+        if last.isdecimal():
+            return Head(checkpoint, children[last], f"{prefix}{last}.")
+        inner = next((name for name in ("model", "module") if name in children), None)
+        if inner is None:
+            return None
+        prefix, value = f"{prefix}{inner}.", children[inner]
+    return None
+
+
+def _table(checkpoint: Checkpoint, attributes: dict[str, Any], name: str) -> dict[str, Any]:
+    entries = checkpoint.mapping(attributes.get(name)) or {}
+    return {key: value for key, value in entries.items() if isinstance(key, str)}

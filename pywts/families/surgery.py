@@ -1,0 +1,118 @@
+"""Applies the recipe that was asked for or recognised, and checks what it gave."""
+
+from __future__ import annotations
+
+from ..errors import OptionError, shown
+from ..records import Record
+from ..tensor import Refused, Tensor
+from .programs import generation_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from ..checkpoint.choosing import Chosen
+    from ..checkpoint.protocol import Checkpoint
+    from .recipes import Recipe
+    from .weights import Weights
+
+
+class Operated(Record):
+    """Named tensors after a recipe."""
+
+    items: list[Tensor | Refused]
+    recipe: str
+    """as it can be asked for again; "none" where none was applied"""
+    dialect: str
+    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def operate(checkpoint: Checkpoint, chosen: Chosen, recipe: str | Callable[[Weights], Any]) -> Operated:
+    """Apply a recipe: ``"auto"`` the one whose mark is found, ``"none"`` none, else by name, or a callable."""
+    untouched = Operated(chosen.state.items, "none", "double")
+    if recipe == "none":
+        return untouched
+    if recipe == "auto":
+        name = checkpoint.class_name(chosen.value) or ""
+        if name.startswith("ultralytics.") and checkpoint.is_module(chosen.value):
+            return untouched.replace(notes=_anchor_free(checkpoint, chosen))  # by far the most; none needs one
+        return _recognised(checkpoint, chosen, untouched)
+    weights = _weights(checkpoint, chosen)
+    if callable(recipe):
+        called = shown(getattr(recipe, "__name__", type(recipe).__name__))
+        return _operated(weights, recipe(weights), f"callable {called}", "double")
+    from .recipes import recipe_of
+
+    found, parameters = recipe_of(recipe)
+    return _operated(weights, found.apply(weights, **parameters), recipe, found.dialect)
+
+
+def _anchor_free(checkpoint: Checkpoint, chosen: Chosen) -> tuple[str, ...]:
+    if generation_of(checkpoint, chosen.value) != "5u":
+        return ()
+    return ("anchor-free v5u of ultralytics: nothing to add; the programs of yolov8 read it, those of yolov5 do not",)
+
+
+def _recognised(checkpoint: Checkpoint, chosen: Chosen, untouched: Operated) -> Operated:
+    from .recipes import RECIPES
+
+    weights = _weights(checkpoint, chosen)
+    for recipe in RECIPES:
+        if recipe.detect is not None and recipe.detect(weights):
+            return _operated(weights, recipe.apply(weights), recipe.name, recipe.dialect)
+    for recipe in RECIPES:
+        looks = recipe.suggest(weights) if recipe.suggest is not None else None
+        if looks is not None:
+            return untouched.replace(warnings=(_suggestion(recipe, looks),))
+    return untouched
+
+
+def _suggestion(recipe: Recipe, looks: str) -> str:
+    return (
+        f"looks like {looks}; nothing was changed: --recipe {recipe.name} applies what its program expects "
+        f"({recipe.summary}), --recipe none says that this is meant"
+    )
+
+
+def _weights(checkpoint: Checkpoint, chosen: Chosen) -> Weights:
+    from .weights import Weights
+
+    weights = Weights(checkpoint, chosen.value, chosen.state.items)
+    if len(weights) != len(chosen.state.items):
+        names = [tensor.name for tensor in chosen.state.items]
+        twice = next(name for place, name in enumerate(names) if name in names[:place])
+        raise OptionError(f"{weights.source}: no recipe goes with two tensors of one name, {shown(twice)}")
+    return weights
+
+
+def _operated(weights: Weights, result: Any, recipe: str, dialect: str) -> Operated:
+    items = _checked(weights, result, recipe)
+    return Operated(items, recipe, dialect, tuple(weights.notes), tuple(weights.warnings))
+
+
+def _checked(weights: Weights, result: Any, recipe: str) -> list[Tensor | Refused]:
+    """The tensors of a recipe's result, whether they came as tensors, NumPy arrays or torch tensors."""
+    where = f"{weights.source}: recipe {recipe}"
+    if result is None:
+        raise OptionError(f"{where} returned None; it must return the tensors, in order")
+    try:
+        pairs = list(result.items() if hasattr(result, "items") else result)
+    except TypeError:
+        raise OptionError(f"{where} returned a {type(result).__name__}, neither a mapping nor pairs") from None
+    items: list[Tensor | Refused] = []
+    for pair in pairs:
+        if not isinstance(pair, (tuple, list)) or len(pair) != 2 or not isinstance(pair[0], str):
+            raise OptionError(f"{where} returned {shown(repr(pair), 60)} where a pair of name and tensor should be")
+        name, value = pair
+        if isinstance(value, (Tensor, Refused)):
+            items.append(value if value.name == name else value.renamed(name))
+            continue
+        from ..checkpoint.live import LiveCheckpoint
+
+        tensor = LiveCheckpoint({}, weights.checkpoint.limits).tensor(value, name)
+        if tensor is None:
+            raise OptionError(f"{where} returned a {type(value).__name__} for {shown(name)}, no tensor and no array")
+        items.append(tensor)
+    return items
