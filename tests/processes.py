@@ -1,0 +1,58 @@
+"""Runs pywts in processes of its own: the command line, and scripts in a fresh interpreter."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pywts
+
+TIMEOUT = 120
+"""Seconds after which a process has hung; no test measures time by it."""
+
+ELSEWHERE = tempfile.gettempdir()
+"""Where children run: not in the repository, whose sources may lack the native module."""
+
+_PACKAGE_HOME = str(Path(pywts.__file__).resolve().parent.parent)
+
+_TO_ITS_END: dict[str, Any] = {
+    "capture_output": True, "text": True, "timeout": TIMEOUT, "cwd": ELSEWHERE, "check": False
+}  # fmt: skip
+
+
+def environment(**changes: str) -> dict[str, str]:
+    """The environment of a child that finds the same pywts."""
+    path = os.pathsep.join(filter(None, [_PACKAGE_HOME, os.environ.get("PYTHONPATH")]))
+    return {**os.environ, "PYTHONPATH": path, "PYTHONWARNINGS": "error", **changes}
+
+
+def command(*arguments: str | os.PathLike[str]) -> list[str]:
+    """The command line of pywts."""
+    return [sys.executable, "-m", "pywts", *map(os.fspath, arguments)]
+
+
+def run(*arguments: str | os.PathLike[str], **more: Any) -> subprocess.CompletedProcess[str]:
+    """``pywts ARGUMENTS`` to its end."""
+    return subprocess.run(command(*arguments), **{**_TO_ITS_END, "env": environment(), **more})
+
+
+def start(*arguments: str | os.PathLike[str], **more: Any) -> subprocess.Popen[bytes]:
+    """``pywts ARGUMENTS``, running."""
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "env": environment(), "cwd": ELSEWHERE, **more}
+    return subprocess.Popen(command(*arguments), **options)
+
+
+def python(script: str, *arguments: str | os.PathLike[str], **more: Any) -> subprocess.CompletedProcess[str]:
+    """A script in a fresh interpreter, to its end."""
+    arguments = tuple(map(os.fspath, arguments))
+    return subprocess.run([sys.executable, "-c", script, *arguments], **{**_TO_ITS_END, "env": environment(), **more})
+
+
+def tool_path(name: str) -> str | None:
+    """Where a program is: beside this Python, where pip puts it, or on the path."""
+    return shutil.which(name, path=str(Path(sys.executable).parent)) or shutil.which(name)
