@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from . import _core
 from .checkpoint.live import LiveCheckpoint
-from .errors import TensorError
+from .errors import Error, TensorError
 from .exporting import kernel_error
 from .limits import DEFAULT_LIMITS
 from .records import Record
@@ -62,4 +62,6 @@ def encode(array: Any) -> bytes:
         code, index, _ = error.args
         if code == "overflow":
             raise TensorError(f"value {index} is finite in float64 and overflows float32") from None
-        raise kernel_error(code) from None
+        if code in ("unknown_kernel", "missing_kernel"):
+            raise kernel_error(code) from None
+        raise Error(f"{code} {index}; please report this") from None
