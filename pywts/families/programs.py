@@ -5,6 +5,8 @@ Names and arguments are those of the tensorrtx programs: ``PROGRAM -s MODEL.wts 
 
 from __future__ import annotations
 
+from .head import head_of
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -51,6 +53,16 @@ world models and yoloe detect too, and no program builds them."""
 
 _SIZES = "nsmblxtce"
 
+_MULTIPLES = {(0.33, 0.25): "n", (0.33, 0.5): "s", (0.67, 0.75): "m", (1.0, 1.0): "l", (1.33, 1.25): "x"}
+"""yolov5's sizes by depth and width multiple."""
+
+_SIZES_OF_7 = {"": "v7", "x": "x", "-tiny": "t", "-w6": "w6", "-e6": "e6", "-d6": "d6", "-e6e": "e6e"}
+"""By what follows yolov7 in the name of the model's description."""
+
+
+_LAYERS = {"5": {"Conv", "C3", "SPPF"}}
+"""What the backbone of a generation's program is made of, where variants have others (ghost, transformer, v3)."""
+
 
 def next_command(checkpoint: Checkpoint, weights: Any, wts: str) -> str | None:
     """The command that builds an engine from the .wts; what the checkpoint does not say stands in angle brackets.
@@ -60,37 +72,82 @@ def next_command(checkpoint: Checkpoint, weights: Any, wts: str) -> str | None:
     name = checkpoint.class_name(weights) or ""
     if not checkpoint.is_module(weights) or not name.startswith(("ultralytics.", "models.")):
         return None
-    program = PROGRAMS.get((generation_of(checkpoint, weights), _TASKS.get(name.rpartition(".")[2], "")))
-    if program is None:
+    generation = generation_of(checkpoint, weights)
+    program = PROGRAMS.get((generation, _TASKS.get(name.rpartition(".")[2], "")))
+    if program is None or not _LAYERS.get(generation, set()) >= _layers(checkpoint, weights, generation):
         return None
-    scale, file_name = _yaml(checkpoint, weights)
-    size = scale or _named(file_name)[1]
-    for level in ("-p2", "-p6"):
-        if size and level in file_name:
-            size += level[2:]
     stem = wts[: -len(".wts")] if wts.endswith(".wts") else wts
-    return f"./{program} -s {wts} {stem}.engine {size or '<size letter>'}"
+    return f"./{program} -s {wts} {stem}.engine {_size(checkpoint, weights, generation) or '<size letter>'}"
 
 
 def generation_of(checkpoint: Checkpoint, weights: Any) -> str:
     """The generation of a yolo module: "8", "5u" (anchor-free), "5" (its own repository); "" where unknown."""
-    number = _named(_yaml(checkpoint, weights)[1])[0]
+    number = _named(_description(checkpoint, weights)[1])[0]
     if (checkpoint.class_name(weights) or "").startswith("ultralytics."):
         return {"5": "5u", "9": ""}.get(number, number)  # that program reads the names of yolov9's own repository
-    return number if number in ("5", "7", "9") else ""
+    head = head_of(checkpoint, weights)  # a trainer that starts from another checkpoint notes no file
+    if head is None:
+        return ""
+    if head.class_name.rpartition(".")[2] in ("IDetect", "IAuxDetect", "IBin", "IKeypoint"):
+        return "7"
+    if "dfl" in head.children:
+        return "9"
+    if "anchors" in head.buffers and head.is_list("anchor_grid"):
+        return "5"
+    return number if number in ("5", "7") else ""
 
 
-def _yaml(checkpoint: Checkpoint, weights: Any) -> tuple[str, str]:
-    """The scale letter, and the base name of the file that the model was built from."""
+def _size(checkpoint: Checkpoint, weights: Any, generation: str) -> str:
+    """The size as the generation's program takes it."""
+    yaml, description = _description(checkpoint, weights)
+    stem = description.removesuffix(".yaml")
+    if generation == "7":
+        return _SIZES_OF_7.get(stem.partition("yolov7")[2], "") if "yolov7" in stem else ""
+    if generation == "9":
+        family, _, letter = stem.partition("-")
+        return {"gelan": "g", "yolov9": ""}[family] + letter if family in ("gelan", "yolov9") else ""
+    if generation == "5":
+        return _size_of_5(checkpoint, weights, yaml)
+    size = str(checkpoint.plain(yaml.get("scale")) or "") or _named(description)[1]
+    for level in ("-p2", "-p6"):
+        if size and level in description:
+            size += level[2:]
+    return size
+
+
+def _layers(checkpoint: Checkpoint, weights: Any, generation: str) -> set[str]:
+    """The kinds of layers in the description's backbone, where the generation's program is particular about them."""
+    if generation not in _LAYERS:
+        return set()
+    rows = checkpoint.sequence(_description(checkpoint, weights)[0].get("backbone")) or []
+    cells = [checkpoint.sequence(row) or [] for row in rows]
+    return {str(checkpoint.plain(row[2])) for row in cells if len(row) > 2}
+
+
+def _size_of_5(checkpoint: Checkpoint, weights: Any, yaml: dict[str, Any]) -> str:
+    depth, width = (checkpoint.plain(yaml.get(f"{kind}_multiple")) for kind in ("depth", "width"))
+    if not isinstance(depth, (int, float)) or not isinstance(width, (int, float)):
+        return ""
+    head = head_of(checkpoint, weights)
+    levels = len(checkpoint.sequence(yaml.get("anchors")) or ())
+    six = "6" if levels == 4 and head is not None and head.prefix == "model.33." else ""  # p2 has four levels too
+    if levels != 3 and not six:
+        return ""
+    letter = _MULTIPLES.get((float(depth), float(width)))
+    return f"{letter}{six}" if letter else f"c{six} {depth:g} {width:g}"
+
+
+def _description(checkpoint: Checkpoint, weights: Any) -> tuple[dict[str, Any], str]:
+    """The dict that the model was built from, and the base name of its file."""
     attributes = checkpoint.attributes(weights) or {}
     yaml = checkpoint.mapping(attributes.get("yaml")) or {}
-    file_name = str(checkpoint.plain(yaml.get("yaml_file")) or "")
-    return str(checkpoint.plain(yaml.get("scale")) or ""), file_name.replace("\\", "/").rpartition("/")[2]
+    named = checkpoint.plain(yaml.get("yaml_file")) or checkpoint.plain(attributes.get("yaml_file"))
+    return yaml, str(named or "").replace("\\", "/").rpartition("/")[2]
 
 
-def _named(file_name: str) -> tuple[str, str]:
+def _named(description: str) -> tuple[str, str]:
     """The generation and the size letter in a name such as yolov8n-seg.yaml or yolo11.yaml."""
-    for rest in file_name.split("yolo")[1:]:
+    for rest in description.split("yolo")[1:]:
         rest = rest.removeprefix("v")
         number = rest[: len(rest) - len(rest.lstrip("0123456789"))]
         letter, after = rest[len(number) :][:1], rest[len(number) + 1 :][:1]
