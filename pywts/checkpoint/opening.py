@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..errors import CheckpointError
+from ..errors import CheckpointError, shown
 from .files import SourceFile
 
 TYPE_CHECKING = False
@@ -15,36 +15,75 @@ if TYPE_CHECKING:
 
 def open_checkpoint(path: str | os.PathLike[str], limits: Limits) -> Checkpoint:
     """Open a file of weights. The caller closes it."""
+    return _opened(path, limits, in_parts=True)
+
+
+def _opened(path: str | os.PathLike[str], limits: Limits, in_parts: bool) -> Checkpoint:
     file = SourceFile(path)
     try:
-        return _open(file, limits)
+        head = file.head(512)
+        if head[:4] == b"PK\x03\x04":
+            return _open_archive(file, limits)
+        if head[:1] == b"\x80" and b"joblib.numpy_pickle" not in head:
+            return _open_pickle(file, limits)
+        return _open_other(file, head, limits, in_parts)
     except BaseException:
         file.close()
         raise
 
 
-def _open(file: SourceFile, limits: Limits) -> Checkpoint:
-    head = file.head(512)
-    if head[:4] == b"PK\x03\x04":
-        from .archive import Archive
-        from .zip import open_zip, root_of
+def _open_archive(file: SourceFile, limits: Limits) -> Checkpoint:
+    from .archive import Archive
+    from .zip import open_zip, root_of
 
-        archive = Archive(file, limits)
-        root = root_of(archive)
-        if root is not None:
-            from .torchscript import is_torchscript, open_torchscript
+    archive = Archive(file, limits)
+    root = root_of(archive)
+    if root is None:
+        from .npz import is_npz, open_npz
 
-            if is_torchscript(archive, root):
-                return open_torchscript(file, archive, root, limits)
-            return open_zip(file, archive, root, limits)
-    from .safetensors import is_safetensors, open_safetensors
+        if is_npz(archive):
+            return open_npz(file, archive, limits)
+        from .foreign import foreign_zip
 
-    if is_safetensors(file, head):
-        return open_safetensors(file, limits)
+        raise foreign_zip(archive)
+    from .torchscript import is_torchscript, open_torchscript
+
+    if is_torchscript(archive, root):
+        return open_torchscript(file, archive, root, limits)
+    return open_zip(file, archive, root, limits)
+
+
+def _open_pickle(file: SourceFile, limits: Limits) -> Checkpoint:
+    """A legacy stream begins with the pickle of a number, any other pickle is a plain one."""
     from .legacy import MAGIC, PickleStream, open_legacy
     from .objects import value_of
 
     stream = PickleStream(file, limits)
-    if value_of(stream.next()) == MAGIC:
+    root = stream.next()
+    if value_of(root) == MAGIC:
         return open_legacy(file, stream, limits)
-    raise CheckpointError(f"{file.name}: is no checkpoint that pywts knows")
+    from .plain_pickle import open_plain_pickle
+
+    return open_plain_pickle(file, root, stream.position, limits)
+
+
+def _open_other(file: SourceFile, head: bytes, limits: Limits, in_parts: bool) -> Checkpoint:
+    from .safetensors import is_safetensors, open_safetensors
+
+    if is_safetensors(file, head):
+        return open_safetensors(file, limits)
+    if head.lstrip()[:1] == b"{" and in_parts:
+        from .sharded import open_index
+
+        return open_index(file, limits, lambda path, limits: _opened(path, limits, in_parts=False))
+    from .foreign import foreign
+
+    error = foreign(file, head)
+    if head[:1] and head[:1] in b"(]}cL":  # how pickles of protocol 0 and 1 begin, and some texts
+        try:
+            return _open_pickle(file, limits)
+        except CheckpointError as as_pickle:
+            error = error or as_pickle
+    raise error or CheckpointError(
+        f"{file.name}: is no checkpoint that pywts knows; it begins with the bytes {shown(head[:16].hex(' '))}"
+    )

@@ -7,6 +7,8 @@ The signatures are those of ``torch/_utils.py`` and ``torch/_tensor.py``.
 
 from __future__ import annotations
 
+import sys
+
 from .._core import Node
 from ..errors import CheckpointError, LimitError, shown
 from ..tensor import ITEM_SIZES, Refused, Storage, Tensor, contiguous_strides, memory_storage
@@ -247,8 +249,6 @@ class Rebuilder:
 
     def _numpy_dtype(self, name: str, node: object) -> tuple[str, bool]:
         """torch's name of a NumPy dtype, and whether its byte order is not this machine's."""
-        import sys
-
         if kind_of(node) != "call" or node.target not in NUMPY_DTYPES:  # type: ignore[attr-defined]
             raise self._error(name, "is a NumPy array with a broken dtype")
         code = value_of(arguments(node)[0]) if arguments(node) else None
@@ -261,10 +261,7 @@ class Rebuilder:
             code = code.decode("latin-1")
         if type(code) is not str:
             raise self._error(name, "is a NumPy array with a broken dtype")
-        if code[:1] in ("<", ">", "=", "|"):
-            order, code = code[0], code[1:]
-        swapped = order == (">" if sys.byteorder == "little" else "<")
-        return _NUMPY_NAMES.get(code, code), swapped
+        return numpy_dtype(code if code[:1] in _NUMPY_ORDERS else order + code)
 
     # ------------------------------------------------------------------------------------------------------ errors
 
@@ -275,11 +272,17 @@ class Rebuilder:
         raise self._error(name, what)
 
 
+_NUMPY_ORDERS = ("<", ">", "=", "|")
 _NUMPY_NAMES = {
     "f2": "float16", "f4": "float32", "f8": "float64", "b1": "bool", "i1": "int8", "i2": "int16", "i4": "int32",
     "i8": "int64", "u1": "uint8", "u2": "uint16", "u4": "uint32", "u8": "uint64",
     "c8": "complex64", "c16": "complex128", "O8": "object", "O": "object",
 }  # fmt: skip
+
+
+def numpy_dtype(text: str) -> tuple[str, bool]:
+    """torch's name of a NumPy dtype such as ``"<f4"``, and whether its byte order is not this machine's."""
+    return _NUMPY_NAMES.get(text[1:], text[1:]), text[:1] == (">" if sys.byteorder == "little" else "<")
 
 
 def _plain_sizes(node: object) -> tuple[Any, ...] | None:

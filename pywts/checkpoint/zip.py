@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from ..errors import CheckpointError, shown
+from ..errors import CheckpointError, LimitError, shown
 from ..tensor import Storage, memory_storage
 from .archive import Archive, Entry
 from .pickled import PickledCheckpoint, parse
@@ -61,36 +61,44 @@ class ZipStorages:
     def find(self, key: str, dtype: str, numel: int) -> Storage:
         """The storage ``key`` of ``numel`` elements (bytes, where ``dtype`` is "")."""
         name = self._folder + key
-        source = self._archive.file
+        source = self._archive.file.name
         entry = self._archive.entries.get(name)
         if entry is None:
-            raise CheckpointError(
-                f"{source.name}: the storage {shown(name)} is missing from the archive; copy it again"
-            )
+            raise CheckpointError(f"{source}: the storage {shown(name)} is missing from the archive; copy it again")
         size = numel * item_size_of(dtype)
         if entry.size < size:
             raise CheckpointError(
-                f"{source.name}: the storage {shown(name)} has {entry.size} bytes where the pickle tells {size}"
+                f"{source}: the storage {shown(name)} has {entry.size} bytes where the pickle tells {size}"
             )
-        label = shown(name)
-        if entry.stored:
-            offset = self._archive.locate(entry)
-            return Storage(label, size, file=source.descriptor, file_offset=offset, swapped=self._swapped)
-        if entry.size > self._limits.inflated_bytes:
-            raise CheckpointError(f"{source.name}: {label} inflates to {entry.size} bytes, over the limit")
-        self._archive.locate(entry)
-        return Storage(label, size, load=lambda: self._inflated(label, entry), swapped=self._swapped)
+        return storage_of_entry(self._archive, entry, 0, size, self._swapped, self._limits)
 
-    def _inflated(self, label: str, entry: Entry) -> Storage:
+
+def storage_of_entry(archive: Archive, entry: Entry, start: int, size: int, swapped: bool, limits: Limits) -> Storage:
+    """``size`` bytes of an entry's content from ``start`` on; of a deflated one inflated when they are asked for."""
+    offset = archive.locate(entry) + start
+    label = shown(entry.name)
+    if entry.stored:
+        return Storage(label, size, file=archive.file.descriptor, file_offset=offset, swapped=swapped)
+    if entry.size > limits.inflated_bytes:
+        raise LimitError(
+            f"{archive.file.name}: {label} inflates to {entry.size} bytes, over the limit of {limits.inflated_bytes}; "
+            "raise Limits.inflated_bytes if that is meant"
+        )
+
+    def load() -> Storage:
         if entry.size <= _IN_MEMORY:
-            storage = memory_storage(label, self._archive.read(entry, _IN_MEMORY))
+            storage = memory_storage(label, archive.read(entry, _IN_MEMORY))
+            storage.address += start
         else:
             import tempfile
 
             spill = tempfile.TemporaryFile()  # noqa: SIM115  (lives as long as the storage that owns it)
-            for chunk in self._archive.chunks(entry):
+            for chunk in archive.chunks(entry):
                 spill.write(chunk)
             spill.flush()
-            storage = Storage(label, entry.size, file=spill.fileno(), owner=spill)
-        storage.swapped = self._swapped
+            storage = Storage(label, size, file=spill.fileno(), file_offset=start, owner=spill)
+        storage.size = size
+        storage.swapped = swapped
         return storage
+
+    return Storage(label, size, load=load, swapped=swapped)
