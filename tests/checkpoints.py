@@ -74,7 +74,7 @@ class Object:
 
 
 def module(
-    qualified_name: str = "models.yolo.Model",
+    qualified_name: str = "net.Net",
     parameters: dict[str, Any] | None = None,
     buffers: dict[str, Any] | None = None,
     modules: dict[str, Any] | None = None,
