@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..errors import OptionError, shown
+from ..errors import OptionError, TensorError, shown
 from ..records import Record
 from ..tensor import Refused, Tensor
 from .programs import generation_of
@@ -83,7 +83,9 @@ def _weights(checkpoint: Checkpoint, chosen: Chosen) -> Weights:
     if len(weights) != len(chosen.state.items):
         names = [tensor.name for tensor in chosen.state.items]
         twice = next(name for place, name in enumerate(names) if name in names[:place])
-        raise OptionError(f"{weights.source}: no recipe goes with two tensors of one name, {shown(twice)}")
+        raise TensorError(
+            f"{weights.source}: two tensors have the name {shown(twice)}; readers keep only one: rename one"
+        )
     return weights
 
 
