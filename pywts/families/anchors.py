@@ -8,7 +8,16 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from .head import Head
     from .weights import Weights
+
+
+def is_anchored(head: Head | None) -> bool:
+    """Whether a head has the buffer anchors, of shape (levels, anchors, 2), and a stride for each level."""
+    if head is None or "anchors" not in head.buffers:
+        return False
+    shape = head.shape("anchors")
+    return shape is not None and len(shape) == 3 and shape[2] == 2 and head.shape("stride") == shape[:1]
 
 
 def anchor_grid(weights: Weights, recipe: str, stride: tuple[float, ...]) -> tuple[str, Any, Any]:
@@ -29,12 +38,13 @@ def anchor_grid(weights: Weights, recipe: str, stride: tuple[float, ...]) -> tup
             f"{weights.source}: recipe {recipe} needs the head's strides, which are no part of a state_dict; "
             f"name them (--recipe {recipe}:stride=8/16/32), or export the checkpoint of the whole model"
         )
-    if strides.shape != anchors.shape[:1]:
+    if anchors.ndim != 3 or strides.shape != anchors.shape[:1]:
         raise SelectionError(
             f"{weights.source}: {strides.size} strides do not fit {shown(prefix)}anchors of shape "
-            f"{list(anchors.shape)}, which has one level for each"
+            f"{list(anchors.shape)}; it must be levels x anchors x 2, with a stride for each level"
         )
-    return prefix, anchors * strides[..., None, None], strides
+    with numpy.errstate(all="ignore"):
+        return prefix, anchors * strides[..., None, None], strides
 
 
 def _prefix_by_name(weights: Weights, recipe: str) -> str:

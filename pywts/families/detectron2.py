@@ -15,11 +15,14 @@ EPS = 1e-5
 """detectron2's own; no checkpoint holds it."""
 
 
+_STEMS = {f"backbone.{level}stem.conv1.norm.running_var" for level in ("", "bottom_up.")}
+
+
 def suggest(weights: Weights) -> str | None:
     """Normalized convolutions of a backbone, beside the heads of an rcnn."""
-    normalized = any(name.startswith("backbone.") and name.endswith(".norm.running_var") for name in weights)
-    headed = any(name.startswith("roi_heads.") for name in weights)
-    return "an rcnn of detectron2" if normalized and headed else None
+    if not weights.keys() & _STEMS:
+        return None
+    return "an rcnn of detectron2" if any(name.startswith("roi_heads.") for name in weights) else None
 
 
 def apply(weights: Weights, eps: float = EPS) -> Any:

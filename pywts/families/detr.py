@@ -10,13 +10,17 @@ if TYPE_CHECKING:
 
     from .weights import Weights
 
-_MARKS = ("transformer.encoder.", "transformer.decoder.", "class_embed.", "bbox_embed.", "query_embed.")
+_MARKS = {
+    "transformer.encoder.layers.0.self_attn.in_proj_weight",
+    "transformer.decoder.layers.0.multihead_attn.in_proj_weight",
+    "class_embed.weight",
+    "query_embed.weight",
+}
 
 
 def suggest(weights: Weights) -> str | None:
-    """The names of facebookresearch's detr, all its parts together."""
-    parts = all(any(mark in name for name in weights) for mark in _MARKS)
-    return "detr" if parts and any("in_proj" in name for name in weights) else None
+    """Its attentions, classifier and queries together; an ``in_proj`` alone is in every model with an attention."""
+    return "detr" if weights.keys() >= _MARKS else None
 
 
 def apply(weights: Weights) -> Any:

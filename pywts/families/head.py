@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from ..errors import LimitError, shown
+from ..tensor import Tensor
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -10,6 +13,9 @@ if TYPE_CHECKING:
 
 _WRAPPERS = 6
 """How many modules may lie around the layers: the model itself, DataParallel, a wrapper for inference."""
+
+_LARGEST = 1 << 22
+"""Values of a head's attribute: the largest that is met, a cached grid, has 2 for every place of a picture's levels."""
 
 _TASKS = (
     ("segment", "segment"),
@@ -46,16 +52,24 @@ class Head:
         """Whether an attribute is a plain list."""
         return self._checkpoint.sequence(self._attributes.get(name)) is not None
 
-    def is_tensor(self, name: str) -> bool:
-        """Whether an attribute that is no buffer is a tensor."""
-        return self._checkpoint.is_tensor(self._attributes.get(name))
+    def tensor(self, name: str) -> Tensor | None:
+        """A buffer, or an attribute that is a tensor; None where there is none that could be exported."""
+        found = self._checkpoint.tensor(self.buffers.get(name, self._attributes.get(name)), self.prefix + name)
+        return found if isinstance(found, Tensor) else None
+
+    def shape(self, name: str) -> tuple[int, ...] | None:
+        """The shape of such a tensor."""
+        found = self.tensor(name)
+        return found.shape if found is not None else None
 
     def array(self, name: str) -> Any:
-        """A buffer, or an attribute that is a tensor, as a NumPy float32 array; None where there is none."""
-        from ..tensor import Tensor
-
-        found = self._checkpoint.tensor(self.buffers.get(name, self._attributes.get(name)), self.prefix + name)
-        return found.values() if isinstance(found, Tensor) else None
+        """The values of such a tensor as a NumPy float32 array."""
+        found = self.tensor(name)
+        if found is None:
+            return None
+        if found.numel > _LARGEST:
+            raise LimitError(f"{self._checkpoint.name}: {shown(found.name)} has {found.numel} values, no yolo's has")
+        return found.values()
 
 
 def head_of(checkpoint: Checkpoint, value: Any) -> Head | None:

@@ -11,13 +11,15 @@ if TYPE_CHECKING:
     from .weights import Weights
 
 PREFIX = "model."
-_HEADS = ("model.last_layer.", "model.cls_head.", "model.aux_head.")
+_HEADS = {"model.last_layer.0.weight", "model.cls_head.weight"}
 
 
 def suggest(weights: Weights) -> str | None:
     """The fused branches of its stages under the prefix, with a head for segmentation."""
+    if not weights.keys() & _HEADS:
+        return None
     fused = any(name.startswith("model.stage4.") and ".fuse_layers." in name for name in weights)
-    return "hrnet for segmentation" if fused and any(name.startswith(_HEADS) for name in weights) else None
+    return "hrnet for segmentation" if fused else None
 
 
 def apply(weights: Weights) -> Any:

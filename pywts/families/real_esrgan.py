@@ -15,6 +15,8 @@ def suggest(weights: Weights) -> str | None:
     """The dense blocks of RRDBNet, or the chain of convolutions and PReLUs of SRVGGNetCompact (x4v3)."""
     if {"conv_first.weight", "body.0.rdb1.conv1.weight", "conv_last.weight"} <= weights.keys():
         return "real-esrgan"
+    if "body.0.weight" not in weights:
+        return None
     shapes = [len(tensor.shape) for name, tensor in weights.items() if _in_chain(name) and isinstance(tensor, Tensor)]
     if len(shapes) == len(weights) > 6 and shapes[:5] == [4, 1, 1, 4, 1]:  # convolution, PReLU, convolution
         return "real-esrgan x4v3, whose program also wants --half"

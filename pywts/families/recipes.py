@@ -25,8 +25,8 @@ class Recipe(Record):
     summary: str
     apply: Callable[..., Any]
     """of the weights, and the parameters by name: what is to be written"""
-    detect: Callable[[Weights], str | None] | None = None
-    """what was recognised, or None: applied unasked"""
+    detect: Callable[[Weights], bool] | None = None
+    """whether its mark is there, so that it is applied unasked"""
     suggest: Callable[[Weights], str | None] | None = None
     """what it looks like, or None: suggested aloud, applied only where asked for"""
     dialect: str = "double"

@@ -39,6 +39,7 @@ def check_task(checkpoint: Checkpoint, value: Any, task: str) -> str | None:
     if found != wanted:
         raise SelectionError(
             f"{checkpoint.name}: is for {found} (its head is {shown(head.class_name)}), not for {wanted}; say "
-            f"-t {_SHORT.get(found, found)}, or leave -t out: what is written follows from the head"
+            f"-t {_SHORT.get(found, found)}, or leave -t out: what is written follows from the head, and with "
+            "--recipe none from nothing but the state_dict"
         )
     return None

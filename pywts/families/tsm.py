@@ -24,11 +24,14 @@ REPLACEMENTS = (
 )
 """In this order, each wherever it occurs."""
 
+_CLASSIFIERS = {"cls_head.fc_cls.weight", "new_fc.weight", "module.new_fc.weight"}
+
 
 def suggest(weights: Weights) -> str | None:
     """A shifted convolution (``.net.``) beside the classifier of one of the two repositories."""
-    shifted = any(name.endswith(".net.weight") for name in weights)
-    return "tsm" if shifted and any("new_fc" in name or "cls_head.fc_cls" in name for name in weights) else None
+    if not weights.keys() & _CLASSIFIERS:
+        return None
+    return "tsm" if any(name.endswith(".net.weight") for name in weights) else None
 
 
 def apply(weights: Weights) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .anchors import anchor_grid
+from .anchors import anchor_grid, is_anchored
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -11,12 +11,10 @@ if TYPE_CHECKING:
     from .weights import Weights
 
 
-def detect(weights: Weights) -> str | None:
+def detect(weights: Weights) -> bool:
     """A head with the buffer anchors, whose anchor_grid is a plain list."""
     head = weights.head
-    if head is None or "anchors" not in head.buffers or not head.is_list("anchor_grid") or not head.is_tensor("stride"):
-        return None
-    return f"yolov5 {head.task or 'detect'}"
+    return head is not None and is_anchored(head) and head.is_list("anchor_grid")
 
 
 def apply(weights: Weights, stride: tuple[float, ...] = ()) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..errors import SelectionError, TensorError, shown
-from .anchors import anchor_grid
+from .anchors import anchor_grid, is_anchored
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,12 +12,10 @@ if TYPE_CHECKING:
     from .weights import Weights
 
 
-def detect(weights: Weights) -> str | None:
+def detect(weights: Weights) -> bool:
     """A head with the buffers anchors and anchor_grid."""
     head = weights.head
-    if head is None or not {"anchors", "anchor_grid"} <= head.buffers.keys() or not head.is_tensor("stride"):
-        return None
-    return f"yolov7 {head.task or 'detect'}"
+    return head is not None and is_anchored(head) and "anchor_grid" in head.buffers
 
 
 def apply(weights: Weights, stride: tuple[float, ...] = ()) -> Any:

@@ -11,15 +11,17 @@ if TYPE_CHECKING:
     from .weights import Weights
 
 
-def detect(weights: Weights) -> str | None:
+_LEVELS = 16
+"""More than any head has."""
+
+
+def detect(weights: Weights) -> bool:
     """A head of ``models.yolo`` with a layer of distribution focal loss and no anchors of its own."""
     head = weights.head
-    if head is None or "dfl" not in head.children or "anchors" in head.buffers or not head.is_tensor("stride"):
-        return None
+    if head is None or "dfl" not in head.children or "anchors" in head.buffers:
+        return False
     home = head.class_name.rpartition(".")[0]
-    if home != "models.yolo" and not home.endswith(".models.yolo"):
-        return None
-    return f"yolov9 {head.task or 'detect'}"
+    return (home == "models.yolo" or home.endswith(".models.yolo")) and len(head.shape("stride") or ()) == 1
 
 
 def apply(weights: Weights) -> Any:
@@ -30,7 +32,7 @@ def apply(weights: Weights) -> Any:
     import numpy
 
     head = weights.head
-    if detect(weights) is None or head is None:
+    if head is None or not detect(weights):
         what = shown(weights.class_name) or "a mapping of tensors"
         raise SelectionError(
             f"{weights.source}: recipe yolov9 needs a whole model of yolov9's repository, and this is {what}; "
@@ -38,7 +40,14 @@ def apply(weights: Weights) -> Any:
         )
     cached = head.array("anchors")
     anchors = cached if cached is not None else numpy.empty(0, numpy.float32)
-    grid = anchors * head.array("stride")[..., None, None]
+    strides = head.array("stride")
+    if anchors.ndim > 2 or strides.size > _LEVELS:
+        raise SelectionError(
+            f"{weights.source}: {shown(head.prefix)}anchors of shape {list(anchors.shape)} with {strides.size} strides "
+            "is no grid of yolov9's; --recipe none"
+        )
+    with numpy.errstate(all="ignore"):
+        grid = anchors * strides[..., None, None]
     state = f"{grid.size} values" if grid.size else "empty, the model never ran"
     weights.notes.append(f"yolov9 {head.task or 'detect'}: anchor_grid added ({state})")
     return weights.with_buffers(head.prefix, anchor_grid=grid)
