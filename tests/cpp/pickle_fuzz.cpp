@@ -1,0 +1,62 @@
+// Whatever the bytes, the machine makes a sound document or throws its Error: every id that a node names is a node made
+// before the document was done, every text lies in the pickle or in the document, a tuple's items are older than it.
+//
+// A libFuzzer target; configure with clang and -DPYWTS_FUZZ=ON, then: pickle_fuzz -max_len=4096 a-folder-of-pickles
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <string_view>
+
+#include "pickle/machine.hpp"
+
+namespace {
+
+using pywts::pickle::Document;
+using pywts::pickle::How;
+using pywts::pickle::Id;
+using pywts::pickle::Kind;
+using pywts::pickle::kNone;
+
+void require(bool holds) {
+  if (!holds) std::abort();
+}
+
+std::uint64_t seen;  // what is read is used, so that a sanitizer sees every byte
+
+void read(std::string_view text) {
+  for (const char c : text) seen = seen * 31 + static_cast<unsigned char>(c);
+}
+
+void check(const Document& document, Id id) {
+  const auto known = [&](Id other) { return other < document.size(); };
+  const auto older = [&](Id other) { return other < id; };
+  const Kind kind = document.kind(id);
+  read(document.text(id));
+  read(document.module(id));
+  read(document.name(id));
+  seen += static_cast<std::uint64_t>(document.integer(id)) + document.position(id);
+  const bool fixed = kind == Kind::tuple || kind == Kind::frozenset;
+  for (const Id item : document.items(id)) require(fixed ? older(item) : known(item));
+  for (const auto& pair : document.pairs(id)) require(known(pair.key) && known(pair.value));
+  for (const auto& build : document.builds(id)) require(known(build.state) && build.position > document.position(id));
+  if (kind == Kind::call) {
+    require(older(document.function(id)));
+    require(document.how(id) == How::extension ? document.arguments(id) == kNone : older(document.arguments(id)));
+    require(document.keywords(id) == kNone || older(document.keywords(id)));
+  }
+  if (kind == Kind::persistent) require(older(document.argument(id)));
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t size) {
+  const std::string_view data(reinterpret_cast<const char*>(bytes), size);
+  try {
+    const Document document(data);
+    require(document.end() <= size && document.root() < document.size());
+    for (Id id = 0; id < document.size(); ++id) check(document, id);
+  } catch (const pywts::pickle::Error& error) {
+    require(error.position <= size && error.what()[0] != '\0');
+  }
+  return 0;
+}
