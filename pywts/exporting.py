@@ -7,7 +7,7 @@ from time import perf_counter
 
 from ._core import CoreError, Writer
 from .destination import Destination, default_path, resolve
-from .errors import CheckpointError, Error, OptionError, OutputError, TensorError, shown
+from .errors import CheckpointError, Error, OptionError, TensorError, shown
 from .families.programs import next_command
 from .layout import Layout, lay_out
 from .limits import DEFAULT_LIMITS, Limits
@@ -100,6 +100,7 @@ def export(
     overwrite: bool = True,
     force: bool = False,
     durable: bool = False,
+    trust: bool = False,
     limits: Limits = DEFAULT_LIMITS,
     progress: Progress | None = None,
 ) -> Exported:
@@ -124,39 +125,63 @@ def export(
     overwrite: whether an existing .wts may be replaced.
     force: whether an existing file that is no .wts may be replaced.
     durable: wait until the file is on the disk.
+    trust: load the checkpoint by ``torch.load`` and its own classes, in a child process, for classes that make their
+        state_dict themselves. THE CHILD RUNS WHATEVER CODE THE CHECKPOINT HOLDS. ``progress`` is not called.
     limits: what the source may ask for.
     progress: called with the bytes done and in all, some times a second.
 
     Raises ``pywts.Error``: CheckpointError, SelectionError, TensorError, OutputError, OptionError.
     """
+    selection = {
+        "key": key,
+        "recipe": recipe,
+        "dialect": dialect,
+        "task": task,
+        "strip_prefix": strip_prefix,
+        "rename": rename,
+        "include": include,
+        "exclude": exclude,
+        "drop_junk": drop_junk,
+        "half": half,
+    }
+    replacing = {"overwrite": overwrite, "force": force, "durable": durable}
+    path = _path_of(source)
+    if trust and path is not None:
+        from .trusted import export_trusted
+
+        return export_trusted(path, output, selection, replacing, limits)
     start = perf_counter()
     checkpoint = _open(source, limits)
     try:
-        selection = select(
-            checkpoint,
-            key=key,
-            recipe=recipe,
-            dialect=dialect,
-            task=task,
-            strip_prefix=strip_prefix,
-            rename=rename,
-            include=include,
-            exclude=exclude,
-            drop_junk=drop_junk,
-            half=half,
-        )
-        layout = lay_out(checkpoint.name, selection.items, selection.dialect, limits)
-        write = _Job(checkpoint.name, layout, progress)
-        path = None
-        if hasattr(output, "write"):
-            write.to_stream(output)  # type: ignore[arg-type]
-        else:
-            path = _output_path(source, output)
-            destination = Destination(path, overwrite=overwrite, force=force, source_identity=_identity(source))
-            destination.write(layout.size, durable, write.to_file)
-        next_step = _next_step(checkpoint, selection.chosen, path)
+        return export_checkpoint(checkpoint, path, output, selection, progress=progress, start=start, **replacing)
     finally:
         checkpoint.close()
+
+
+def export_checkpoint(
+    checkpoint: Checkpoint,
+    source: str | None,
+    output: str | bytes | os.PathLike[str] | BinaryIO | None,
+    selection: dict[str, Any],
+    *,
+    overwrite: bool,
+    force: bool,
+    durable: bool,
+    progress: Progress | None = None,
+    start: float,
+) -> Exported:
+    """``export`` of an opened source; ``source`` is its path, if it has one, ``start`` when the work began."""
+    made = select(checkpoint, **selection)
+    layout = lay_out(checkpoint.name, made.items, made.dialect, checkpoint.limits)
+    job = _Job(checkpoint.name, layout, progress)
+    path = None
+    if output is None or isinstance(output, (str, bytes, os.PathLike)):
+        path = _output_path(source, output)
+        identity = None if source is None else _identity(source)
+        destination = Destination(path, overwrite=overwrite, force=force, source_identity=identity)
+        destination.write(layout.size, durable, job.to_file)
+    else:
+        job.to_stream(output)
     return Exported(
         path=path,
         source=checkpoint.name,
@@ -164,27 +189,37 @@ def export(
         values=layout.values,
         bytes=layout.size,
         seconds=perf_counter() - start,
-        weights=selection.chosen.path,
-        why=selection.chosen.why,
-        recipe=selection.recipe,
-        dialect=selection.dialect,
-        notes=selection.notes,
-        next_step=next_step,
-        warnings=selection.warnings,
+        weights=made.chosen.path,
+        why=made.chosen.why,
+        recipe=made.recipe,
+        dialect=made.dialect,
+        notes=made.notes,
+        next_step=_next_step(checkpoint, made.chosen, path),
+        warnings=made.warnings,
     )
 
 
-def plan(source: Any, *, limits: Limits = DEFAULT_LIMITS, **selection: Any) -> Plan:
+def plan(source: Any, *, trust: bool = False, limits: Limits = DEFAULT_LIMITS, **selection: Any) -> Plan:
     """What ``export`` would write, without writing: names, shapes, dtypes, bytes. Raises what ``export`` would.
 
     selection: those arguments of ``export`` that decide what is written, from ``key`` to ``half``.
     """
+    path = _path_of(source)
+    if trust and path is not None:
+        from .trusted import plan_trusted
+
+        return plan_trusted(path, selection, limits)
     checkpoint = _open(source, limits)
     try:
-        made = select(checkpoint, **selection)
-        layout = lay_out(checkpoint.name, made.items, made.dialect, limits)
+        return plan_checkpoint(checkpoint, selection)
     finally:
         checkpoint.close()
+
+
+def plan_checkpoint(checkpoint: Checkpoint, selection: dict[str, Any]) -> Plan:
+    """``plan`` of an opened source."""
+    made = select(checkpoint, **selection)
+    layout = lay_out(checkpoint.name, made.items, made.dialect, checkpoint.limits)
     return Plan(
         source=checkpoint.name,
         tensors=tuple(
@@ -202,26 +237,30 @@ def plan(source: Any, *, limits: Limits = DEFAULT_LIMITS, **selection: Any) -> P
     )
 
 
+def _path_of(source: Any) -> str | None:
+    return os.fsdecode(source) if isinstance(source, (str, bytes, os.PathLike)) else None
+
+
 def _open(source: Any, limits: Limits) -> Checkpoint:
-    if isinstance(source, (str, bytes, os.PathLike)):
+    path = _path_of(source)
+    if path is not None:
         from .checkpoint.opening import open_checkpoint
 
-        return open_checkpoint(os.fsdecode(source), limits)
+        return open_checkpoint(path, limits)
     from .checkpoint.live import LiveCheckpoint
 
     return LiveCheckpoint(source, limits)
 
 
-def _output_path(source: Any, output: str | bytes | os.PathLike[str] | None) -> str:
-    named = os.fsdecode(source) if isinstance(source, (str, bytes, os.PathLike)) else None
+def _output_path(source: str | None, output: str | bytes | os.PathLike[str] | None) -> str:
     if output is None:
-        if named is None:
+        if source is None:
             raise OptionError("a live object has no path to put a .wts beside: name the output")
-        return default_path(named)
+        return default_path(source)
     path = os.fsdecode(output)
     if not path:
         raise OptionError("the output is an empty path")
-    return resolve(path, named)
+    return resolve(path, source)
 
 
 def _next_step(checkpoint: Checkpoint, chosen: Chosen, path: str | None) -> str:
@@ -232,10 +271,8 @@ def _next_step(checkpoint: Checkpoint, chosen: Chosen, path: str | None) -> str:
     return f"build the engine: {command}"
 
 
-def _identity(source: Any) -> tuple[int, int] | None:
-    if not isinstance(source, (str, bytes, os.PathLike)):
-        return None
-    status = os.stat(source)
+def _identity(path: str) -> tuple[int, int]:
+    status = os.stat(path)
     return status.st_dev, status.st_ino
 
 
@@ -271,6 +308,8 @@ class _Job:
             writer.text(text)
             writer.flush()
         except CoreError as error:
+            if error.args[0] == "sink_write":
+                raise  # the destination knows its name
             raise _in_words(self._source, tensor, error) from None
         if writer.bytes != layout.size:
             raise Error(
@@ -303,8 +342,6 @@ def _in_words(source: str, tensor: Tensor | None, error: CoreError) -> Error:
         return CheckpointError(f"{source}: ends at byte {index}, within {name}; it was cut while it was read")
     if code == "source_read":
         return CheckpointError(f"{source}: {name} cannot be read: {os.strerror(number)}")
-    if code == "sink_write":
-        return OutputError(f"cannot be written, at {name}: {os.strerror(number)}")
     if code in ("unknown_kernel", "missing_kernel"):
         return kernel_error(code)
     return Error(f"{source}: {name}: {code} {index}; please report this")

@@ -87,4 +87,10 @@ OPTIONS = (
     Option("overwrite", "--no-overwrite", True, "fail if the .wts exists"),
     Option("force", "--force", False, "overwrite even a file that is no .wts"),
     Option("durable", "--durable", False, "wait until the file is on the disk"),
+    Option(
+        "trust",
+        "--trust",
+        False,
+        "load by torch and the checkpoint's own classes, in a child process: RUNS THE CODE THAT THE FILE HOLDS",
+    ),
 )

@@ -24,8 +24,8 @@ class LiveCheckpoint:
     unnamed = None
     kind = "live object"
 
-    def __init__(self, source: Any, limits: Limits) -> None:
-        self.name = f"<{type(source).__name__}>"
+    def __init__(self, source: Any, limits: Limits, name: str | None = None) -> None:
+        self.name = name or f"<{type(source).__name__}>"
         self.limits = limits
         self.root = _unwrapped(source)
 

@@ -29,7 +29,7 @@ def run(arguments: list[str]) -> int:
         parser.error("--json and -o - would mix on standard output; give a file to -o")
     try:
         if parsed.dry_run:
-            _print_plan(plan(sources[0], **selection_of(parsed)), parsed)
+            _print_plan(plan(sources[0], trust=parsed.trust, **selection_of(parsed)), parsed)
         else:
             _print_exported(_export(sources[0], parsed), parsed)
     except Error as error:
@@ -59,9 +59,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _export(source: str, parsed: argparse.Namespace) -> Exported:
-    output: str | BinaryIO | None = parsed.output
-    if output == "-":
-        output = "/dev/stdout"
+    output: str | BinaryIO | None = sys.stdout.buffer if parsed.output == "-" else parsed.output
     progress = None
     if not (parsed.quiet or parsed.json) and sys.stderr.isatty():
         from .progress import LateBar
