@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+import argparse
+import os
+
 from ..options import OPTIONS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import argparse
     from typing import Any
+
+
+class Formatter(argparse.HelpFormatter):
+    """argparse makes one of these for every argument, and imports shutil for the terminal's width each time."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=28, width=_terminal_width())
+
+
+def _terminal_width() -> int:
+    try:
+        return int(os.environ.get("COLUMNS") or os.get_terminal_size().columns) - 2
+    except (OSError, ValueError):
+        return 98
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

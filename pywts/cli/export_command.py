@@ -7,7 +7,7 @@ import sys
 
 from ..errors import Error, shown
 from ..exporting import Exported, Plan, export, plan
-from .arguments import add_options, options_of, selection_of
+from .arguments import Formatter, add_options, options_of, selection_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ def _parser() -> argparse.ArgumentParser:
         "pywts export",
         description="Write the weights of a checkpoint as the .wts that TensorRT programs read.",
         allow_abbrev=False,
+        formatter_class=Formatter,
     )
     parser.add_argument("source", nargs="*", metavar="CHECKPOINT", help="the checkpoint, of whatever suffix")
     parser.add_argument("-w", "--weights", metavar="CHECKPOINT", help="the same, as the reference scripts call it")
