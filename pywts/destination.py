@@ -2,7 +2,7 @@
 
 A regular file is written beside its final place, under no name at all where the file system allows that (O_TMPFILE),
 and takes the name when it is complete. What is no regular file (a device, a FIFO) is written directly and never
-replaced.
+replaced, and so is what was inherited open (/dev/stdout).
 """
 
 from __future__ import annotations
@@ -11,12 +11,15 @@ import errno
 import os
 import stat
 
-from ._core import reserve
+from ._core import CoreError, reserve
 from .errors import OutputError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+_HEAD = 4096
+"""Bytes that tell whether a file is a .wts."""
 
 _NO_TMPFILE = {errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT, errno.ENOSYS}
 
@@ -42,7 +45,9 @@ class Destination:
 
     def __init__(self, path: str, *, overwrite: bool, force: bool, source_identity: tuple[int, int] | None) -> None:
         self.path = path
-        self.direct = path.startswith(("/dev/fd/", "/proc/self/fd/")) or path in ("/dev/stdout", "/dev/stderr")
+        self._inherited = _inherited_descriptor(path)
+        self.direct = self._inherited is not None
+        self._overwrite = overwrite
         self._mode: int | None = None
         try:
             status = os.stat(path)
@@ -52,17 +57,17 @@ class Destination:
             return
         except (OSError, ValueError) as error:
             raise OutputError(f"{path}: cannot be written: {getattr(error, 'strerror', None) or error}") from None
+        if source_identity == (status.st_dev, status.st_ino):
+            raise OutputError(f"{path}: is the source itself; give another output with -o")
+        if stat.S_ISDIR(status.st_mode):
+            raise OutputError(f"{path}: is a folder; name the file")
         if not stat.S_ISREG(status.st_mode):
-            if stat.S_ISDIR(status.st_mode):
-                raise OutputError(f"{path}: is a folder; name the file")
             self.direct = True
         elif not self.direct:
             self._place = os.path.realpath(path)
             self._mode = stat.S_IMODE(status.st_mode)
-            if source_identity == (status.st_dev, status.st_ino):
-                raise OutputError(f"{path}: is the source itself; give another output with -o")
             if not overwrite:
-                raise OutputError(f"{path}: exists, and overwriting was not allowed")
+                raise self._exists()
             if not os.access(path, os.W_OK):
                 raise OutputError(f"{path}: is write-protected; change its mode, or give another output with -o")
             if status.st_size and not force:
@@ -75,20 +80,27 @@ class Destination:
                 self._write_directly(fill)
             else:
                 self._write_aside(size, durable, fill)
+        except FileExistsError:
+            raise self._exists() from None
+        except CoreError as error:
+            raise self._failed(os.strerror(error.args[2])) from None
         except OSError as error:
-            raise OutputError(f"{self.path}: cannot be written: {error.strerror}; the old state was kept") from None
+            raise self._failed(error.strerror) from None
 
     def _write_directly(self, fill: Callable[[int], None]) -> None:
-        descriptor = os.open(self.path, os.O_WRONLY | os.O_CLOEXEC)
+        # What was inherited goes on where it stands: opened again, a file would be written from its start.
+        if self._inherited is not None:
+            descriptor = os.dup(self._inherited)
+        else:
+            descriptor = os.open(self.path, os.O_WRONLY | os.O_CLOEXEC)
         try:
             fill(descriptor)
         finally:
             os.close(descriptor)
 
     def _write_aside(self, size: int, durable: bool, fill: Callable[[int], None]) -> None:
-        folder, name = os.path.split(self._place)
-        # One name for each destination: what a killed run left is found, and taken, by the next one.
-        aside = os.path.join(folder, f".{name[:200]}.pywts-part")
+        folder = os.path.dirname(self._place)
+        aside = _aside(self._place)
         nameless = True
         try:
             descriptor = os.open(folder, os.O_WRONLY | os.O_TMPFILE | os.O_CLOEXEC, 0o666)
@@ -96,8 +108,7 @@ class Destination:
             if error.errno not in _NO_TMPFILE:
                 raise
             nameless = False
-            aside = f"{aside}-{os.getpid()}"
-            descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+            descriptor, aside = _open_named(aside)
         try:
             if self._mode is not None:
                 os.fchmod(descriptor, self._mode)
@@ -106,9 +117,9 @@ class Destination:
             if durable:
                 os.fdatasync(descriptor)
             if nameless:
-                _replace_by_nameless(descriptor, aside, self._place)
+                _name(descriptor, aside, self._place, self._overwrite)
             else:
-                os.replace(aside, self._place)
+                _rename(aside, self._place, self._overwrite)
             if durable:
                 _sync_folder(folder)
         except BaseException:
@@ -118,6 +129,13 @@ class Destination:
         finally:
             os.close(descriptor)
 
+    def _exists(self) -> OutputError:
+        return OutputError(f"{self.path}: exists, and overwriting was not allowed")
+
+    def _failed(self, reason: str) -> OutputError:
+        kept = "" if self.direct else "; the old state was kept"
+        return OutputError(f"{self.path}: cannot be written: {reason}{kept}")
+
     def _check_folder(self) -> None:
         folder = os.path.dirname(os.path.realpath(self.path)) or "."
         if not os.path.isdir(folder):
@@ -126,7 +144,7 @@ class Destination:
     def _check_is_wts(self) -> None:
         try:
             with open(self.path, "rb", buffering=0) as file:
-                head = file.read(4096)
+                head = file.read(_HEAD)
         except OSError as error:
             raise OutputError(
                 f"{self.path}: exists and cannot be read: {error.strerror}; force=True overwrites it"
@@ -138,13 +156,36 @@ class Destination:
 def looks_like_wts(head: bytes) -> bool:
     """Whether a file's first bytes could be a .wts: a count, then a line that starts with a name and a number."""
     lines = head.lstrip(b"\r\n\t ").split(b"\n", 2)
-    if not lines[0].strip().isdigit() or len(lines[0]) > 20:
+    count = lines[0].strip()
+    if not count.isdigit() or len(count) > 20:
         return False
-    fields = lines[1].split(b" ", 3) if len(lines) > 1 else []
-    return len(lines) < 2 or lines[1] == b"" or len(fields) < 2 or fields[1].strip().isdigit()
+    if len(lines) < 2 or not lines[1]:
+        return count == b"0"
+    fields = lines[1].split(b" ", 2)
+    if len(lines) == 2 and len(head) >= _HEAD and len(fields) < 2:
+        return True  # a name that goes on
+    return len(fields) > 1 and fields[1].strip().isdigit()
 
 
-def _replace_by_nameless(descriptor: int, aside: str, place: str) -> None:
+def _inherited_descriptor(path: str) -> int | None:
+    """The number of the open descriptor that a path stands for, such as /dev/stdout."""
+    for folder in ("/dev/fd/", "/proc/self/fd/"):
+        if path.startswith(folder) and path[len(folder) :].isdecimal():
+            return int(path[len(folder) :])
+    return {"/dev/stdout": 1, "/dev/stderr": 2}.get(path)
+
+
+def _aside(place: str) -> str:
+    """The hidden name beside a destination that a part bears, one for each destination."""
+    folder, name = os.path.split(place)
+    if len(os.fsencode(name)) > 200:  # a file name has 255 bytes at most
+        import hashlib
+
+        name = hashlib.sha256(os.fsencode(name)).hexdigest()
+    return os.path.join(folder, f".{name}.pywts-part")
+
+
+def _name(descriptor: int, aside: str, place: str, overwrite: bool) -> None:
     """Name a nameless file, then let it take its place: a link cannot replace a file, a rename can.
 
     A part that a killed run left under the name in between gives way. So does one of another run to the same place,
@@ -153,6 +194,9 @@ def _replace_by_nameless(descriptor: int, aside: str, place: str) -> None:
     # Python calls linkat(), which can follow the link of /proc, only where a folder's descriptor is given.
     folder = os.open(os.path.dirname(place), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
+        if not overwrite:
+            os.link(f"/proc/self/fd/{descriptor}", place, src_dir_fd=folder)
+            return
         for _ in range(1000):
             try:
                 os.link(f"/proc/self/fd/{descriptor}", aside, src_dir_fd=folder)
@@ -167,6 +211,66 @@ def _replace_by_nameless(descriptor: int, aside: str, place: str) -> None:
     finally:
         os.close(folder)
     raise OSError(errno.EBUSY, f"{os.strerror(errno.EBUSY)}: too many others write to it at the same time")
+
+
+def _rename(part: str, place: str, overwrite: bool) -> None:
+    """Let a part that has a name take its place."""
+    if not overwrite:
+        try:
+            os.link(part, place)
+        except FileExistsError:
+            raise
+        except OSError:  # no hard links here
+            if os.path.lexists(place):
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST)) from None
+        else:
+            _remove(part)
+            return
+    os.replace(part, place)
+
+
+def _open_named(aside: str) -> tuple[int, str]:
+    """A part under a name of its own, where the file system knows no nameless files.
+
+    It is locked for as long as it is open, so that the next run to the same place can tell what a killed one left.
+    """
+    import fcntl
+    from _thread import get_ident
+
+    folder, stem = os.path.split(aside)
+    for name in os.listdir(folder):
+        if name == stem or name.startswith(f"{stem}-"):
+            _remove_if_abandoned(os.path.join(folder, name))
+    path = f"{aside}-{os.getpid()}-{get_ident()}"
+    while True:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        except OSError:  # no locks here: no other run removes it either
+            return descriptor, path
+        try:
+            if os.path.samestat(os.stat(path), os.fstat(descriptor)):
+                return descriptor, path
+        except FileNotFoundError:
+            pass
+        os.close(descriptor)  # another run took it for abandoned before it was locked
+
+
+def _remove_if_abandoned(path: str) -> None:
+    """Remove a part that nobody holds the lock of."""
+    import fcntl
+
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError:
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _remove(path)
+    except OSError:
+        pass
+    finally:
+        os.close(descriptor)
 
 
 def _remove(path: str) -> None:
