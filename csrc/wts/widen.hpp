@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "wts/dtype.hpp"
+#include "wts/kernel.hpp"
 
 namespace pywts {
 
@@ -13,13 +14,15 @@ namespace pywts {
 // finite float64 that overflows); the values before it are written.
 using Widen = std::size_t (*)(const std::byte* source, std::size_t count, std::uint32_t* bits) noexcept;
 
-Widen widen(Dtype dtype) noexcept;
+// `kernel` says which instructions may be used; the result is the same with each.
+Widen widen(Dtype dtype, const Kernel& kernel = pywts::kernel()) noexcept;
 
 // Reverses the bytes of each of `count` elements of `size` bytes in place.
-void swap_bytes(std::byte* elements, std::size_t count, std::size_t size) noexcept;
+void swap_bytes(std::byte* elements, std::size_t count, std::size_t size,
+                const Kernel& kernel = pywts::kernel()) noexcept;
 
 // Rounds float32 bits to float16 (nearest even, overflow to infinity) and back, in place, as `.half().float()` does.
-void round_to_half(std::uint32_t* bits, std::size_t count) noexcept;
+void round_to_half(std::uint32_t* bits, std::size_t count, const Kernel& kernel = pywts::kernel()) noexcept;
 
 // While one lives, this thread computes in the default floating-point environment: a caller that flushes subnormals
 // to zero (torch.set_flush_denormal) or rounds otherwise does not change what is written.

@@ -95,10 +95,9 @@ PYWTS_AVX512 void run(const std::uint32_t* bits, std::size_t blocks, char* text)
   }
 }
 
-// DQ, VL and F16C too, which widening relies on: every processor with VBMI has them.
+// DQ and VL too, which widening relies on, and what it needs of AVX2; every processor with VBMI has them all.
 bool supported() noexcept {
-  __builtin_cpu_init();
-  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+  return kAvx2.supported() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
          __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
          __builtin_cpu_supports("avx512vbmi");
 }
