@@ -76,7 +76,7 @@ def renamed(items: list[Named], strip_prefix: str, rename: Renames) -> tuple[lis
     for regex, text in _pairs(rename):
         items, changed = _replaced(items, regex, text)
         if not changed:
-            warnings.append(f"--rename {shown(regex)}={shown(text)}: matches no name")
+            warnings.append(f"--rename {shown(regex)}={shown(text)}: changes no name")
     return items, warnings
 
 

@@ -48,6 +48,11 @@ class Weights(dict[str, "Tensor | Refused"]):
             raise TensorError(f"{self.source}: {shown(name)} is {tensor.kind}: {tensor.way_out}")
         return tensor.values()
 
+    def attribute(self, name: str) -> Any:
+        """A scalar attribute of the whole module, such as a version or a file's name; None where there is none."""
+        found = self.checkpoint.attributes(self.value) if self.class_name else None
+        return self.checkpoint.plain((found or {}).get(name))
+
     def with_buffers(self, prefix: str, **buffers: Any) -> list[tuple[str, Any]]:
         """All tensors, with buffers registered on the module of a prefix: after its own, before its children's.
 
