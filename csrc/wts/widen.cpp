@@ -85,7 +85,10 @@ PYWTS_INLINE std::uint32_t widen_small(std::uint32_t value) noexcept {
 struct Float16 {
   using Source = std::uint16_t;
   static constexpr std::uint32_t kMagnitude = 0x7fff, kSpecial = 0x7c00, kFraction = 10, kBias = 15;
-  static PYWTS_INLINE std::uint32_t bits(std::uint32_t value) noexcept { return widen_small<Float16>(value); }
+  // A NaN becomes quiet, as it does where the processor has the conversion.
+  static PYWTS_INLINE std::uint32_t bits(std::uint32_t value) noexcept {
+    return widen_small<Float16>(value) | (0x00400000 & less(kSpecial, value & kMagnitude));
+  }
 };
 
 struct Float8E5m2 {
