@@ -26,7 +26,11 @@ def suggest(weights: Weights) -> str | None:
 
 
 def apply(weights: Weights, eps: float = EPS) -> Any:
-    """Fold every ``NAME.norm`` into the convolution ``NAME``; in float32, in the script's order of operations."""
+    """Fold every ``NAME.norm`` into the convolution ``NAME``; in float32, in the script's order of operations.
+
+    The square root is rounded correctly. torch's own is MKL's in builds for x86, up to 0.75 ulp off the root, so that
+    there the script's values differ from these in the last bit now and then.
+    """
     places = [name[: -len(".norm.running_var")] for name in weights if name.endswith(".norm.running_var")]
     folded = {place for place in places if _is_convolution(weights, place)}
     if not folded:
