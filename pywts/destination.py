@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from time import sleep
 
 from ._core import CoreError, reserve
 from .errors import OutputError
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 _HEAD = 4096
 """Bytes that tell whether a file is a .wts."""
+
+_PATIENCE = 2000
+"""How often a name that another run has is tried, a millisecond apart."""
 
 _NO_TMPFILE = {errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT, errno.ENOSYS}
 
@@ -188,29 +192,34 @@ def _aside(place: str) -> str:
 def _name(descriptor: int, aside: str, place: str, overwrite: bool) -> None:
     """Name a nameless file, then let it take its place: a link cannot replace a file, a rename can.
 
-    A part that a killed run left under the name in between gives way. So does one of another run to the same place,
-    which then finds its part gone, and links again: whichever renames last wins, always with a whole file.
+    The name in between is locked by whoever has it. A part that a killed run left there has no lock, and gives way;
+    for one of another run to the same place it is waited for: it is about to be renamed.
     """
+    import fcntl
+
     # Python calls linkat(), which can follow the link of /proc, only where a folder's descriptor is given.
     folder = os.open(os.path.dirname(place), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         if not overwrite:
             os.link(f"/proc/self/fd/{descriptor}", place, src_dir_fd=folder)
             return
-        for _ in range(1000):
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        for _ in range(_PATIENCE):
             try:
                 os.link(f"/proc/self/fd/{descriptor}", aside, src_dir_fd=folder)
             except FileExistsError:
-                _remove(aside)
+                if not _remove_if_abandoned(aside):
+                    sleep(0.001)
                 continue
             try:
                 os.replace(aside, place)
-                return
-            except FileNotFoundError:
-                continue
+            except BaseException:
+                _remove(aside)
+                raise
+            return
     finally:
         os.close(folder)
-    raise OSError(errno.EBUSY, f"{os.strerror(errno.EBUSY)}: too many others write to it at the same time")
+    raise OSError(errno.EBUSY, f"others write to it all the time, by way of {aside}")
 
 
 def _rename(part: str, place: str, overwrite: bool) -> None:
@@ -256,19 +265,26 @@ def _open_named(aside: str) -> tuple[int, str]:
         os.close(descriptor)  # another run took it for abandoned before it was locked
 
 
-def _remove_if_abandoned(path: str) -> None:
-    """Remove a part that nobody holds the lock of."""
+def _remove_if_abandoned(path: str) -> bool:
+    """Remove a part that nobody has locked; whether the name is free."""
     import fcntl
 
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except FileNotFoundError:
+        return True
     except OSError:
-        return
+        return False
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        _remove(path)
+        # Its run may have renamed it and ended in the meantime, and the name may be another's by now.
+        if os.path.samestat(os.stat(path), os.fstat(descriptor)):
+            os.unlink(path)
+        return True
+    except FileNotFoundError:
+        return True
     except OSError:
-        pass
+        return False
     finally:
         os.close(descriptor)
 

@@ -60,7 +60,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _export(source: str, parsed: argparse.Namespace) -> Exported:
-    output: str | BinaryIO | None = sys.stdout.buffer if parsed.output == "-" else parsed.output
+    output: str | BinaryIO | None = parsed.output
+    if output == "-":  # a trusted child has another standard output
+        output = sys.stdout.buffer if parsed.trust else "/dev/stdout"
     progress = None
     if not (parsed.quiet or parsed.json) and sys.stderr.isatty():
         from .progress import LateBar
