@@ -266,6 +266,33 @@ class Node {
     return decode(text);
   }
 
+  // The same of a call alone.
+  py::object called() const {
+    return document().kind(id_) == pickle::Kind::call ? target() : py::object(py::none());
+  }
+
+  // Of the persistent id of a storage, as torch writes it: (class, key, elements, view), where class is "FloatStorage"
+  // and kin, and view, of legacy streams, (offset, elements) or None. None for anything else, which may still be one.
+  py::object storage() const { return storage_of(id_); }
+
+  // Of a call of _rebuild_tensor_v2 as torch writes it: (storage, offset, shape, strides), every number a natural one.
+  // None for anything else, which may still be a tensor.
+  py::object tensor_view() const {
+    const pickle::Document& doc = document();
+    if (doc.kind(id_) != pickle::Kind::call) return py::none();
+    const pickle::Id function = doc.function(id_);
+    if (function == pickle::kNone || doc.name(function) != "_rebuild_tensor_v2" || doc.module(function) != "torch._utils") {
+      return py::none();
+    }
+    const auto arguments = doc.items(doc.arguments(id_));
+    if (arguments.size() != 6) return py::none();
+    const py::object storage = storage_of(arguments[0]);
+    const py::object shape = naturals(arguments[2]);
+    const py::object strides = naturals(arguments[3]);
+    if (storage.is_none() || !natural(arguments[1]) || shape.is_none() || strides.is_none()) return py::none();
+    return py::make_tuple(storage, value_of(arguments[1]), shape, strides);
+  }
+
   py::object function() const { return related(document().kind(id_) == pickle::Kind::call, document().function(id_)); }
   py::object arguments() const { return related(document().kind(id_) == pickle::Kind::call, document().arguments(id_)); }
   py::object keywords() const { return related(document().kind(id_) == pickle::Kind::call, document().keywords(id_)); }
@@ -288,6 +315,47 @@ class Node {
   py::object related(bool present, pickle::Id id) const {
     if (!present || id == pickle::kNone) return py::none();
     return py::cast(node(id));
+  }
+
+  bool natural(pickle::Id id) const {
+    const pickle::Document& doc = document();
+    return doc.kind(id) == pickle::Kind::integer && !doc.big(id) && doc.integer(id) >= 0;
+  }
+
+  // A tuple of natural numbers, or None.
+  py::object naturals(pickle::Id id) const {
+    const pickle::Document& doc = document();
+    if (doc.kind(id) != pickle::Kind::tuple) return py::none();
+    const auto items = doc.items(id);
+    py::tuple result(items.size());
+    for (std::size_t i = 0; i < items.size(); ++i) {
+      if (!natural(items[i])) return py::none();
+      result[i] = py::int_(doc.integer(items[i]));
+    }
+    return result;
+  }
+
+  py::object storage_of(pickle::Id id) const {
+    const pickle::Document& doc = document();
+    if (doc.kind(id) != pickle::Kind::persistent) return py::none();
+    const pickle::Id argument = doc.argument(id);
+    const auto parts = doc.items(argument);
+    if (doc.kind(argument) != pickle::Kind::tuple || parts.size() < 5 || parts.size() > 6) return py::none();
+    const bool stored = doc.kind(parts[0]) == pickle::Kind::string && doc.text(parts[0]) == "storage";
+    const std::string_view module = doc.module(parts[1]);
+    if (!stored || (module != "torch" && module != "torch.storage") || doc.kind(parts[2]) != pickle::Kind::string ||
+        !natural(parts[4])) {
+      return py::none();
+    }
+    py::object view = py::none();
+    if (parts.size() == 6 && doc.kind(parts[5]) != pickle::Kind::none) {
+      const auto window = doc.items(parts[5]);
+      if (doc.kind(parts[5]) != pickle::Kind::tuple || window.size() != 3 || !natural(window[1]) || !natural(window[2])) {
+        return py::none();
+      }
+      view = py::make_tuple(doc.integer(window[1]), doc.integer(window[2]));
+    }
+    return py::make_tuple(decode(doc.name(parts[1])), decode(doc.text(parts[2])), doc.integer(parts[4]), view);
   }
 
   py::object value_of(pickle::Id id) const {
@@ -423,6 +491,9 @@ PYBIND11_MODULE(_core, module, py::mod_gil_not_used()) {
       .def_property_readonly("builds", &Node::builds)
       .def_property_readonly("persistents", &Node::persistents)
       .def_property_readonly("target", &Node::target)
+      .def_property_readonly("called", &Node::called)
+      .def_property_readonly("storage", &Node::storage)
+      .def_property_readonly("tensor_view", &Node::tensor_view)
       .def_property_readonly("function", &Node::function)
       .def_property_readonly("arguments", &Node::arguments)
       .def_property_readonly("keywords", &Node::keywords)

@@ -71,7 +71,7 @@ class Archive:
         """The offset of an entry's first byte, after comparing its local header with the directory."""
         if entry.offset >= 0:
             return entry.offset
-        header = self.file.read(entry.header_offset, _LOCAL.size + len(entry.raw_name))
+        header = self.file.read(entry.header_offset, 30 + len(entry.raw_name))
         signature, _, flags, method, _, _, crc, compressed, size, name_length, extra_length = _LOCAL.unpack_from(header)
         if signature != b"PK\x03\x04":
             raise self._damaged(f"no file header at byte {entry.header_offset}, where {shown(entry.name)} should be")

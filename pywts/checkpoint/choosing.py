@@ -147,7 +147,9 @@ def candidates(
     """Everything in a mapping that could be weights, by dotted path; training state is passed over."""
     found: dict[str, Any] = {}
     for key, value in entries.items():
-        if not isinstance(key, (str, int)) or any(word in str(key).lower() for word in _TRAINING_STATE):
+        if checkpoint.is_tensor(value) or not isinstance(key, (str, int)):
+            continue
+        if any(word in str(key).lower() for word in _TRAINING_STATE):
             continue
         path = f"{prefix}{key}"
         if checkpoint.is_module(value) or is_state_dict(checkpoint, value):

@@ -13,7 +13,7 @@ import sys
 from ..errors import CheckpointError, LimitError, shown
 from ..tensor import Storage
 from .objects import sequence, value_of
-from .persistent import storage_id
+from .persistent import storage_dtype, storage_id
 from .pickled import CutShort, PickledCheckpoint, parse
 from .rebuild import item_size_of
 
@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 MAGIC = 0x1950A86A20F9469CFC6C
 _PROTOCOL = 1001
 _WINDOW = 1 << 16
+"""Bytes of a pickle that are read at first."""
+_COUNTS = 1 << 14
+"""Bytes that are read where a count stands: with small storages, many counts at once."""
+_COUNT = struct.Struct("<q")
 
 
 class PickleStream:
@@ -80,20 +84,24 @@ class LegacyStorages:
         """key -> offset and size of its bytes"""
         sizes = self._sizes(root)
         position = start
+        window, window_at = b"", start
         for number, node in enumerate(sequence(keys) or ()):
             key = str(value_of(node))
-            if key not in sizes:
+            size = sizes.get(key)
+            if size is None:
                 raise self._damaged(f"has the storage {shown(key)}, which no tensor asks for, at byte {position}")
             if key in self._places:
                 raise self._damaged(f"has the storage {shown(key)} twice")
-            numel, item_size = sizes[key]
+            numel, item_size = size
             end = position + 8 + numel * item_size
             if end > file.size:
                 raise CheckpointError(
                     f"{file.name}: is cut short: storage {number} ({shown(key)}) should end at byte {end}, the file "
                     f"has {file.size}; copy or download it again"
                 )
-            (told,) = struct.unpack("<q", file.read(position, 8))
+            if position + 8 > window_at + len(window):
+                window, window_at = file.read(position, min(_COUNTS, file.size - position)), position
+            (told,) = _COUNT.unpack_from(window, position - window_at)
             if told != numel:
                 raise self._damaged(
                     f"has {told} elements in the storage {shown(key)} at byte {position} where its pickle tells {numel}"
@@ -117,11 +125,12 @@ class LegacyStorages:
         for node in root.persistents:
             try:
                 storage = storage_id(node)
+                if storage is None:
+                    continue
+                kind, key, numel, _ = storage
+                dtype = storage_dtype(kind)
             except ValueError as error:
                 raise self._damaged(f"{error}, at byte {node.position} of its pickle") from None
-            if storage is None:
-                continue
-            key, dtype, numel, _ = storage
             size = numel, item_size_of(dtype)
             if result.setdefault(key, size) != size:
                 raise self._damaged(f"tells two sizes of the storage {shown(key)}")

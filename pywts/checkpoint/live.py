@@ -21,7 +21,7 @@ class LiveCheckpoint:
     """A Python object that holds weights."""
 
     inert = False
-    unnamed = None
+    unnamed: str | None = None
     kind = "live object"
 
     def __init__(self, source: Any, limits: Limits, name: str | None = None) -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     View = tuple[int, int]
     StorageId = tuple[str, str, int, View | None]
-    """(key, dtype or "" for one that counts bytes, elements, the view's offset and elements)"""
+    """(class without its module, key, elements, the view's offset and elements)"""
 
 _TEXT = (
     r"\('storage', <class '(torch[\w.]*)\.(\w+)'>, '([^']*)', '[^']*', (\d+)(?:, None|, \('[^']*', (\d+), (\d+)\))?\)"
@@ -28,6 +28,9 @@ def storage_id(node: Any) -> StorageId | None:
     """The storage that a persistent id names; None where it names none. ValueError says what is wrong with it."""
     if kind_of(node) != "persistent":
         return None
+    usual = node.storage
+    if usual is not None:
+        return usual  # type: ignore[no-any-return]
     values = node.argument.plain(2)
     if type(values) is str:
         return _from_text(values)
@@ -45,7 +48,7 @@ def storage_id(node: Any) -> StorageId | None:
         if type(view) is not tuple or len(view) != 3 or any(type(v) is not int or v < 0 for v in view[1:]):
             raise ValueError("has a broken view of its storage")
         view = view[1:]
-    return str(key), _dtype(storage_type.module, storage_type.name), numel, view
+    return _class(storage_type.module, storage_type.name), str(key), numel, view
 
 
 def _from_text(text: str) -> StorageId | None:
@@ -57,13 +60,20 @@ def _from_text(text: str) -> StorageId | None:
     if found is None or any(len(digits or "") > 18 for digits in found.groups()[3:]):
         raise ValueError(f"has a storage whose persistent id is broken: {shown(text)}")
     module, name, key, numel, *view = found.groups()
-    return key, _dtype(module, name), int(numel), (int(view[0]), int(view[1])) if view[0] else None
+    return _class(module, name), key, int(numel), (int(view[0]), int(view[1])) if view[0] else None
 
 
-def _dtype(module: str, name: str) -> str:
-    dtype = STORAGE_DTYPES.get(name)
-    if dtype is None or module.partition(".")[0] != "torch":
+def _class(module: str, name: str) -> str:
+    if module.partition(".")[0] != "torch":
         raise ValueError(f"has a storage of the unknown type {shown(f'{module}.{name}')}")
+    return name
+
+
+def storage_dtype(name: str) -> str:
+    """The dtype that a storage's class tells, "" where it counts bytes. ValueError where there is no such class."""
+    dtype = STORAGE_DTYPES.get(name)
+    if dtype is None:
+        raise ValueError(f"has a storage of the unknown type torch.{shown(name)}")
     return dtype
 
 

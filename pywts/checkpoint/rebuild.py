@@ -26,7 +26,7 @@ from .allowlist import (
     WRAPPERS,
 )
 from .objects import arguments, kind_of, mapping, sequence, value_of
-from .persistent import storage_id
+from .persistent import storage_dtype, storage_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,6 +43,14 @@ _WRAPPING_DEPTH = 16
 """A Parameter of a subclass of a device's tensor is three calls deep; a file that goes further means no good."""
 
 
+_TOO_MUCH = 1 << 62
+"""Elements or bytes beyond which arithmetic on 64 bits is not safe."""
+
+_TARGETS = frozenset(
+    (*TENSORS, *WRAPPERS, *TYPED_REBUILDS, *REFUSED_TENSORS, *NUMPY_ARRAYS, *NUMPY_BUFFERS)
+)  # NumPy's scalars, which trainers keep among their counters, are no tensors unless they stand among tensors
+
+
 class Rebuilder:
     """Resolves the tensors of one pickle."""
 
@@ -50,30 +58,25 @@ class Rebuilder:
         self.source = source
         self._find_storage = find_storage
         self._limits = limits
-        self._storages: dict[StorageId, Storage] = {}
+        self._storages: dict[StorageId, tuple[Storage, str]] = {}
         self._first: dict[str, tuple[str, int]] = {}
-        """what the first tensor of each storage told of it, by key"""
+        """what the first tensor of each storage told of it, class and size, by key"""
 
     def is_tensor(self, node: object) -> bool:
         """Whether a node is a tensor, exportable or not; storages are not looked at."""
-        if kind_of(node) != "call":
-            return False
-        target = node.target  # type: ignore[attr-defined]
-        return (
-            target in TENSORS
-            or target in WRAPPERS
-            or target in TYPED_REBUILDS
-            or target in REFUSED_TENSORS
-            or target in NUMPY_ARRAYS
-            or target in NUMPY_BUFFERS
-        )
+        return type(node) is Node and node.called in _TARGETS
 
     def tensor(self, node: object, name: str) -> Tensor | Refused | None:
         """The tensor that a node would be, under a name."""
         for _ in range(_WRAPPING_DEPTH):
-            if not isinstance(node, Node) or node.kind != "call":
+            if type(node) is not Node:
                 return None
-            target = node.target
+            usual = node.tensor_view
+            if usual is not None:
+                storage_id, offset, shape, strides = usual
+                storage, dtype = self._storages.get(storage_id) or self._found(name, storage_id)
+                return self._inside(name, dtype, shape, strides, offset, storage)
+            target = node.called
             if target in TENSORS:
                 return self._view(name, target, node.arguments.plain(4) if node.arguments else ())
             if target in WRAPPERS:
@@ -93,9 +96,8 @@ class Rebuilder:
                 elif function in REFUSED_TENSORS:
                     return Refused(name, *REFUSED_TENSORS[function])
                 else:
-                    raise self._error(
-                        name, f"would be rebuilt by calling {shown(function)}, which is no rebuild function"
-                    )
+                    what = f"a tensor that would be rebuilt by calling {shown(function)}, which is no rebuild function"
+                    return Refused(name, what, "save a plain tensor")
             elif target in REFUSED_TENSORS:
                 return Refused(name, *REFUSED_TENSORS[target])
             elif target in NUMPY_ARRAYS:
@@ -122,11 +124,13 @@ class Rebuilder:
         elif target.endswith("_v2"):
             metadata = values[6] if len(values) > 6 else None
         if metadata is not None:
-            for key, value in (mapping(metadata) or {}).items():
+            bits = mapping(metadata)
+            if bits is None:
+                raise self._error(name, "has metadata that is no dict")
+            for key, value in bits.items():
                 if value_of(value):
-                    return Refused(
-                        name, f"a tensor with its {shown(key)} bit set", "save it with .resolve_conj().resolve_neg()"
-                    )
+                    what = f"a tensor with its {shown(key)} bit set"
+                    return Refused(name, what, "save it with .resolve_conj().resolve_neg()")
         if type(shape) is not tuple:
             shape = _plain_sizes(shape)
         if type(strides) is not tuple:
@@ -137,24 +141,29 @@ class Rebuilder:
         self, name: str, dtype: str, shape: Any, strides: Any, offset: Any, storage: Storage
     ) -> Tensor | Refused:
         """A described tensor whose every element lies inside its storage."""
-        if (
-            type(shape) is not tuple
-            or type(strides) is not tuple
-            or len(shape) != len(strides)
-            or type(offset) is not int
-        ):
-            raise self._error(name, "has a broken shape, stride or offset")
+        if type(shape) is not tuple or type(strides) is not tuple or len(shape) != len(strides):
+            raise self._error(name, "has a broken shape or stride")
+        for value in (offset, *shape, *strides):
+            if type(value) is not int or value < 0:
+                raise self._error(
+                    name,
+                    f"has an offset, size or stride that is no natural number: {shown(offset)}, {shown(shape)}, "
+                    f"{shown(strides)}",
+                )
+        return self._inside(name, dtype, shape, strides, offset, storage)
+
+    def _inside(
+        self, name: str, dtype: str, shape: tuple[int, ...], strides: tuple[int, ...], offset: int, storage: Storage
+    ) -> Tensor | Refused:
         numel = 1
         last = offset
-        for size, stride in zip(shape, strides):  # noqa: B905  (compared above; the keyword costs in the hot loop)
-            if type(size) is not int or type(stride) is not int:
-                raise self._error(name, "has a shape or stride that is no integer")
-            if size < 0 or stride < 0:
-                raise self._error(name, f"has a negative size or stride: {list(shape)}, {list(strides)}")
+        for size, stride in zip(shape, strides):  # noqa: B905  (of one length; the keyword costs in this hot loop)
+            if size | stride >= _TOO_MUCH:
+                raise self._impossible(name, shape, strides)
             numel *= size
             last += (size - 1) * stride
-        if offset < 0 or max(numel, last, *shape, *strides, 0) >= 1 << 62:
-            raise self._error(name, f"has an impossible shape {shown(list(shape))}, stride or offset")
+        if numel >= _TOO_MUCH or last >= _TOO_MUCH:
+            raise self._impossible(name, shape, strides)
         item_size = ITEM_SIZES.get(dtype)
         if item_size is None:
             return Refused(name, *_foreign_dtype(dtype))
@@ -179,15 +188,20 @@ class Rebuilder:
         if found is None:
             what = f"a call of {shown(node.target)}" if kind_of(node) == "call" else kind_of(node)  # type: ignore[attr-defined]
             raise self._error(name, f"has no storage by persistent id but {what}")
-        storage = self._storages.get(found)
-        key, dtype, numel, view = found
-        if storage is None:
-            if self._first.setdefault(key, (dtype, numel)) != (dtype, numel):
-                raise self._error(name, f"tells another dtype or size of the storage {shown(key)} than one before it")
-            storage = self._find_storage(key, dtype, numel)
-            if view is not None:
-                storage = self._viewed(name, storage, dtype, view)
-            self._storages[found] = storage
+        return self._storages.get(found) or self._found(name, found)
+
+    def _found(self, name: str, found: StorageId) -> tuple[Storage, str]:
+        kind, key, numel, view = found
+        try:
+            dtype = storage_dtype(kind)
+        except ValueError as error:
+            raise self._error(name, str(error)) from None
+        if self._first.setdefault(key, (kind, numel)) != (kind, numel):
+            raise self._error(name, f"tells another dtype or size of the storage {shown(key)} than one before it")
+        storage = self._find_storage(key, dtype, numel)
+        if view is not None:
+            storage = self._viewed(name, storage, dtype, view)
+        self._storages[found] = storage, dtype
         return storage, dtype
 
     def _viewed(self, name: str, storage: Storage, dtype: str, view: tuple[int, int]) -> Storage:
@@ -267,6 +281,9 @@ class Rebuilder:
 
     def _error(self, name: str, what: str) -> CheckpointError:
         return CheckpointError(f"{self.source}: tensor {shown(name)} {what}; the checkpoint is damaged or hostile")
+
+    def _impossible(self, name: str, shape: object, strides: object) -> CheckpointError:
+        return self._error(name, f"has the impossible shape {shown(shape)}, strides {shown(strides)}")
 
     def _broken(self, name: str, what: str) -> Refused:
         raise self._error(name, what)
