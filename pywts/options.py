@@ -35,7 +35,7 @@ OPTIONS = (
         "task",
         "--type",
         "auto",
-        "what the model does, checked against its head",
+        "what the model is for (detect, cls, seg, pose, obb), checked against its head",
         "TASK",
         choices=("auto", "detect", "cls", "classify", "seg", "segment", "pose", "obb"),
         selects=True,

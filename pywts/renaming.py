@@ -31,7 +31,7 @@ def without_junk(items: list[Named]) -> list[Named]:
 
 def junk_warning(items: list[Named]) -> str | None:
     """What to say where thop's counters are about to be written."""
-    count = sum(map(_is_junk, items))
+    count = len([item for item in items if item.name.endswith(JUNK) and _is_junk(item)])
     if not count:
         return None
     return f"{count} counters of thop ({', '.join(JUNK)}) are among the tensors; --drop-junk leaves them out"
@@ -136,4 +136,4 @@ def _texts(patterns: str | Iterable[str], option: str) -> list[str]:
 
 
 def _is_junk(item: Named) -> bool:
-    return item.name.endswith(JUNK) and item.name.rpartition(".")[2] in JUNK
+    return item.name.rpartition(".")[2] in JUNK

@@ -538,9 +538,10 @@ def test_recipes_are_listed() -> None:
         ("detectron2:eps=tiny", "'tiny' is no number"),
         ("detectron2:eps=1/2", "is no number"),
         ("detr:x=1", "it takes none"),
+        (3, "recipe is a int"),
     ],
 )
-def test_a_recipe_that_is_none_is_explained(recipe: str, message: str) -> None:
+def test_a_recipe_that_is_none_is_explained(recipe: Any, message: str) -> None:
     with pytest.raises(pywts.OptionError, match=message):
         written({"a": CONV}, recipe=recipe)
 
@@ -590,7 +591,7 @@ def test_a_task_that_cannot_be_checked_is_said() -> None:
 def test_the_command_line_says_what_the_recipe_did(tmp_path: Path) -> None:
     path = save(tmp_path / "v5.pt", {"model": model(yolov5_head())})
     done = run("export", path)
-    assert "recipe:  yolov5 detect: anchor_grid and strides added\n" in done.stdout
+    assert "note:    yolov5 detect: anchor_grid and strides added\n" in done.stdout
     planned = run("export", path, "--dry-run", "-t", "detect")
     assert "model.1.anchor_grid" in planned.stdout
     assert "yolov5 detect: anchor_grid and strides added" in planned.stdout
@@ -599,7 +600,7 @@ def test_the_command_line_says_what_the_recipe_did(tmp_path: Path) -> None:
     assert "is for detect" in wrong.stderr
     bare = run("export", path, "--recipe", "none", "-o", tmp_path / "bare.wts")
     assert bare.returncode == 0
-    assert "recipe:" not in bare.stdout
+    assert "note:" not in bare.stdout
     assert names_of((tmp_path / "bare.wts").read_bytes()) == ["model.0.weight", "model.1.anchors", "model.1.m.weight"]
     assert run("export", path, "--recipe", "no").returncode == 2
 

@@ -94,7 +94,7 @@ def _print_exported(exported: Exported, parsed: argparse.Namespace) -> None:
     )
     print(f"weights: {exported.why}", file=stream)
     for note in exported.notes:
-        print(f"recipe:  {note}", file=stream)
+        print(f"note:    {note}", file=stream)
     print(f"next:    {exported.next_step}", file=stream)
 
 
@@ -116,4 +116,4 @@ def _print_plan(planned: Plan, parsed: argparse.Namespace) -> None:
     print(f"{len(rows):,} tensors, {planned.values:,} values, {planned.bytes:,} bytes; nothing was written")
     print(f"weights: {planned.why}")
     for note in planned.notes:
-        print(f"recipe:  {note}")
+        print(f"note:    {note}")

@@ -43,6 +43,8 @@ def operate(checkpoint: Checkpoint, chosen: Chosen, recipe: str | Callable[[Weig
     if callable(recipe):
         called = shown(getattr(recipe, "__name__", type(recipe).__name__))
         return _operated(weights, recipe(weights), f"callable {called}", "double")
+    if not isinstance(recipe, str):
+        raise OptionError(f"recipe is a {type(recipe).__name__}, neither a name nor a callable")
     from .recipes import recipe_of
 
     found, parameters = recipe_of(recipe)
