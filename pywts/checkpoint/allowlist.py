@@ -15,6 +15,27 @@ MAPPINGS = {
 }
 """Mappings: an optional first argument of pairs (or a mapping), then the items that were set."""
 
+SEQUENCES = {
+    "builtins.set": "a set of protocol 2 or 3, by call on a list",
+    "__builtin__.set": "the same from protocol 2",
+    "builtins.frozenset": "a frozenset, likewise",
+    "__builtin__.frozenset": "the same from protocol 2",
+    "builtins.list": "a list by call",
+    "__builtin__.list": "the same from Python 2",
+    "builtins.tuple": "a tuple by call",
+    "__builtin__.tuple": "the same from Python 2",
+    "collections.deque": "trainers' windows of the last values",
+    "torch.Size": "a shape: a tuple of sizes",
+    "torch.jit._pickle.build_intlist": "a list that TorchScript gave a type",
+    "torch.jit._pickle.build_doublelist": "the same",
+    "torch.jit._pickle.build_boollist": "the same",
+    "torch.jit._pickle.build_tensorlist": "the same",
+}
+"""Sequences: an optional first argument of items, then the items that were appended."""
+
+TAGS = {"torch.jit._pickle.restore_type_tag": "a value that TorchScript gave a type: the value, the type's name"}
+"""Calls that answer their first argument as it is."""
+
 TENSORS = {
     "torch._utils._rebuild_tensor": "torch before 0.4: storage, offset, size, stride",
     "torch._utils._rebuild_tensor_v2": "a tensor: storage, offset, size, stride, requires_grad, hooks, metadata",
@@ -28,11 +49,22 @@ WRAPPERS = {
     "torch.nn.parameter.Parameter": "a Parameter by call: the tensor, requires_grad",
     "torch.nn.Parameter": "the same by its public name",
     "torch.nn.parameter.Buffer": "a Buffer by call: the tensor",
+    "torch.autograd.variable.Variable": "a Variable of torch before 0.4: the tensor",
     "torch._utils._rebuild_device_tensor_from_cpu_tensor": "a tensor of an accelerator, kept as a CPU tensor",
     "torch._utils._rebuild_device_tensor_from_numpy": "a tensor of an accelerator, kept as a NumPy array",
     "torch._utils._rebuild_xla_tensor": "a tensor of a TPU, kept as a NumPy array",
 }
 """Calls whose first argument is the tensor."""
+
+CONVERTING = (
+    "torch._utils._rebuild_device_tensor_from_cpu_tensor",
+    "torch._utils._rebuild_device_tensor_from_numpy",
+    "torch._utils._rebuild_xla_tensor",
+)
+"""Those that bring the tensor to the dtype that is their second argument."""
+
+EMBEDDED_STORAGES = {"torch.storage._load_from_bytes": "a storage as a whole legacy stream in bytes, by pickle.dump"}
+"""Calls that make a storage from bytes which are a checkpoint of that storage alone."""
 
 TYPED_REBUILDS = {
     "torch._tensor._rebuild_from_type_v2": "a subclass: a rebuild function, the type, its arguments, the state",
@@ -44,6 +76,10 @@ REFUSED_TENSORS = {
     "torch._utils._rebuild_sparse_tensor": ("a sparse tensor", "save it with .to_dense()"),
     "torch._utils._rebuild_sparse_csr_tensor": ("a sparse tensor", "save it with .to_dense()"),
     "torch._utils._rebuild_nested_tensor": ("a nested tensor", "save its parts, or .to_padded_tensor(0)"),
+    "torch.nested._internal.nested_tensor._rebuild_njt": (
+        "a nested tensor",
+        "save its parts, or .to_padded_tensor(0)",
+    ),
     "torch._utils._rebuild_qtensor": ("a quantized tensor", "save it with .dequantize()"),
     "torch._utils._rebuild_meta_tensor_no_storage": (
         "a tensor on the meta device, which has no values",
@@ -58,7 +94,7 @@ REFUSED_TENSORS = {
         "an uninitialized buffer of a lazy module",
         "run the model once before it is saved",
     ),
-    "torch._utils._rebuild_device_tensor_from_storage": ("a tensor of an unknown device", "save it with .cpu()"),
+    "numpy.ma.core._mareconstruct": ("a masked NumPy array", "save it with .filled()"),
 }
 """Tensors that a .wts cannot be written from: what they are, and the way out."""
 
@@ -121,6 +157,12 @@ NUMPY_BUFFERS = {
 }
 NUMPY_DTYPES = {"numpy.dtype": "a dtype: its letter and size, then its state", "numpy.dtypes.dtype": "the same"}
 BYTES_CODECS = {"_codecs.encode": "bytes as protocol 2 keeps them: text in latin-1"}
+BYTES_CALLS = {
+    "builtins.bytes": "no bytes at all, as protocol 2 keeps them",
+    "__builtin__.bytes": "the same",
+    "builtins.bytearray": "a bytearray by call: nothing, or its bytes",
+    "__builtin__.bytearray": "the same; or text in latin-1",
+}
 RECONSTRUCTORS = {
     "copyreg._reconstructor": "an object of protocol 0 or 1: its class, the base, the base's value",
     "copy_reg._reconstructor": "the same from Python 2",

@@ -136,7 +136,15 @@ def _torch_tensor(value: Any, name: str) -> Tensor | Refused:
         value = value.resolve_neg()
     if value.device.type == "cpu":
         storage = value.untyped_storage()
-        described = Storage("in memory", storage.nbytes(), address=storage.data_ptr(), owner=value)
+        try:
+            address = storage.data_ptr() if storage.device.type == "cpu" else 0
+        except RuntimeError:
+            address = 0
+        if not address and value.numel():
+            return Refused(
+                name, f"a {type(value).__name__}, which has no storage of its own", "export a plain tensor made of it"
+            )
+        described = Storage("in memory", storage.nbytes(), address=address, owner=value)
         return Tensor(name, dtype, shape, tuple(value.stride()), value.storage_offset(), described)
 
     def load() -> Storage:
@@ -168,9 +176,9 @@ def _refusal(torch: Any, value: Any, dtype: str) -> tuple[str, str] | None:
 
 
 def _array(value: Any, name: str) -> Tensor | Refused:
-    if not hasattr(value, "__array_interface__"):
-        import numpy
+    import numpy
 
+    if not isinstance(value, numpy.ndarray):  # a scalar too: what its interface points to is gone at once
         value = numpy.asarray(value)
     dtype = str(value.dtype.name)
     if dtype not in ITEM_SIZES:

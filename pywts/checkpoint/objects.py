@@ -7,7 +7,7 @@ recurses, so that shared, cyclic and deeply nested records cost no more than wha
 from __future__ import annotations
 
 from .._core import Node
-from .allowlist import BYTES_CODECS, CLASS_BUILDERS, MAPPINGS, RECONSTRUCTORS
+from .allowlist import BYTES_CALLS, BYTES_CODECS, CLASS_BUILDERS, MAPPINGS, RECONSTRUCTORS, SEQUENCES, TAGS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,14 +19,14 @@ def mapping(node: object) -> dict[Any, Any] | None:
 
     Keys that are no scalars stay nodes; of equal keys the last wins, as in Python.
     """
+    node = _untagged(node)
     kind = kind_of(node)
     if kind == "dict":
         return dict(node.entries)  # type: ignore[attr-defined]
     if kind != "call":
         return None
-    target = node.target  # type: ignore[attr-defined]
     entries = node.entries  # type: ignore[attr-defined]
-    if target in MAPPINGS:
+    if node.target in MAPPINGS:  # type: ignore[attr-defined]
         result = {}
         for argument in arguments(node)[-1:]:
             result.update(_pairs(argument))
@@ -48,12 +48,27 @@ def _pairs(node: object) -> dict[Any, Any]:
 
 def sequence(node: object) -> list[Any] | None:
     """The items of a list, tuple or set, or of any record that items were appended to."""
+    node = _untagged(node)
     kind = kind_of(node)
     if kind in ("list", "tuple", "set", "frozenset"):
         return node.items  # type: ignore[attr-defined,no-any-return]
-    if kind == "call":
-        return node.items or None  # type: ignore[attr-defined]
-    return None
+    if kind != "call":
+        return None
+    if node.target in SEQUENCES:  # type: ignore[attr-defined]
+        given = arguments(node)[:1]
+        inner = _untagged(given[0]) if given else None
+        first = inner.items if kind_of(inner) in ("list", "tuple", "set", "frozenset") else []  # type: ignore[attr-defined]
+        return first + node.items  # type: ignore[attr-defined,no-any-return]
+    return node.items or None  # type: ignore[attr-defined]
+
+
+def _untagged(node: object) -> object:
+    """The value itself where TorchScript put the name of its type around it."""
+    for _ in range(8):
+        if kind_of(node) != "call" or node.target not in TAGS:  # type: ignore[attr-defined]
+            break
+        node = (arguments(node) or [None])[0]
+    return node
 
 
 def arguments(node: object) -> list[Any]:
@@ -109,14 +124,23 @@ def value_of(node: object) -> Any:
     kind = kind_of(node)
     if kind is None:
         return node
-    if kind == "call" and node.target in BYTES_CODECS:  # type: ignore[attr-defined]
-        parts = [value_of(argument) for argument in arguments(node)]
-        if len(parts) == 2 and isinstance(parts[0], str) and parts[1] in ("latin1", "latin-1"):
-            try:
-                return parts[0].encode("latin-1")
-            except UnicodeEncodeError:
-                return node
+    if kind == "call" and (node.target in BYTES_CODECS or node.target in BYTES_CALLS):  # type: ignore[attr-defined]
+        found = _bytes([argument.value for argument in arguments(node)], node.target in BYTES_CALLS)  # type: ignore[attr-defined]
+        return node if found is None else found
     return node.value  # type: ignore[attr-defined]
+
+
+def _bytes(parts: list[Any], by_call: bool) -> bytes | None:
+    if by_call and not parts:
+        return b""
+    if by_call and len(parts) == 1 and isinstance(parts[0], bytes):
+        return parts[0]
+    if len(parts) == 2 and isinstance(parts[0], str) and parts[1] in ("latin1", "latin-1"):
+        try:
+            return parts[0].encode("latin-1")
+        except UnicodeEncodeError:
+            pass
+    return None
 
 
 def kind_of(value: object) -> str | None:

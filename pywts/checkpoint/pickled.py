@@ -6,7 +6,7 @@ from .._core import Node, PickleError, parse_pickle
 from ..errors import CheckpointError, LimitError, shown
 from ..tensor import Refused, Tensor
 from .allowlist import REFUSED_TENSORS
-from .objects import attributes, class_name, kind_of, mapping, sequence, value_of
+from .objects import attributes, class_name, mapping, sequence, value_of
 from .rebuild import Rebuilder
 from .state_dict import TABLES
 
@@ -27,14 +27,16 @@ class CutShort(CheckpointError):
     """A pickle that goes on where its data ends."""
 
 
-def parse(source: str, data: bytes, limits: Limits, base: int = 0) -> tuple[Node, int]:
-    """Read one pickle: its root node, and where it ends in ``data``, which lies at ``base`` in the file."""
+def parse(source: str, data: bytes, limits: Limits, start: int = 0, base: int = 0) -> tuple[Node, int]:
+    """Read the pickle at ``start`` of ``data``, which lies at ``base`` in the file: its root, and where it ends."""
     try:
-        root, end, _ = parse_pickle(data, 0, limits.opcodes, limits.nodes)
+        root, end, _ = parse_pickle(data, start, limits.opcodes, limits.nodes)
     except PickleError as error:
         what, position = error.args
-        kind = CutShort if what in _CUT_SHORT else LimitError if "limit" in what else CheckpointError
-        raise kind(f"{source}: the pickle cannot be read at byte {base + position}: {what}") from None
+        message = f"{source}: the pickle cannot be read at byte {base + start + position}: {what}"
+        if what in _CUT_SHORT:
+            raise CutShort(f"{message}; copy or download it again") from None
+        raise (LimitError if "limit" in what else CheckpointError)(message) from None
     except MemoryError:
         raise LimitError(f"{source}: the pickle describes more objects than fit in memory") from None
     return root, end
@@ -114,4 +116,5 @@ class PickledCheckpoint:
         name = class_name(plain)
         if name and plain.target not in REFUSED_TENSORS:
             return shown(name)
-        return {"str": "text", "global": "a reference"}.get(kind_of(plain) or "", kind_of(plain) or "a value")
+        kind = plain.kind
+        return {"str": "text", "global": "a reference", "persistent": "a storage"}.get(kind, kind)

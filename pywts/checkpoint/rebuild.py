@@ -14,12 +14,15 @@ from ..errors import CheckpointError, LimitError, shown
 from ..tensor import ITEM_SIZES, Refused, Storage, Tensor, contiguous_strides, memory_storage
 from .allowlist import (
     BYTES_CODECS,
+    CONVERTING,
     DTYPE_ALIASES,
+    EMBEDDED_STORAGES,
     FOREIGN_ITEM_SIZES,
     NUMPY_ARRAYS,
     NUMPY_BUFFERS,
     NUMPY_DTYPES,
     NUMPY_SCALARS,
+    RECONSTRUCTORS,
     REFUSED_TENSORS,
     TENSORS,
     TYPED_REBUILDS,
@@ -46,6 +49,9 @@ _WRAPPING_DEPTH = 16
 _TOO_MUCH = 1 << 62
 """Elements or bytes beyond which arithmetic on 64 bits is not safe."""
 
+_EXACT = (("float32", "bfloat16"),)
+"""(kept as, used as): what NumPy lacks is kept wider, and comes back as it was."""
+
 _TARGETS = frozenset(
     (*TENSORS, *WRAPPERS, *TYPED_REBUILDS, *REFUSED_TENSORS, *NUMPY_ARRAYS, *NUMPY_BUFFERS)
 )  # NumPy's scalars, which trainers keep among their counters, are no tensors unless they stand among tensors
@@ -59,15 +65,20 @@ class Rebuilder:
         self._find_storage = find_storage
         self._limits = limits
         self._storages: dict[StorageId, tuple[Storage, str]] = {}
+        self._embedded: dict[object, tuple[Storage, str]] = {}
         self._first: dict[str, tuple[str, int]] = {}
         """what the first tensor of each storage told of it, class and size, by key"""
 
     def is_tensor(self, node: object) -> bool:
         """Whether a node is a tensor, exportable or not; storages are not looked at."""
-        return type(node) is Node and node.called in _TARGETS
+        if type(node) is not Node:
+            return False
+        target = node.called
+        return target in _TARGETS or (target in RECONSTRUCTORS and _made_of(node) in WRAPPERS)
 
     def tensor(self, node: object, name: str) -> Tensor | Refused | None:
         """The tensor that a node would be, under a name."""
+        kept = ""
         for _ in range(_WRAPPING_DEPTH):
             if type(node) is not Node:
                 return None
@@ -77,13 +88,15 @@ class Rebuilder:
                 storage, dtype = self._storages.get(storage_id) or self._found(name, storage_id)
                 return self._inside(name, dtype, shape, strides, offset, storage)
             target = node.called
-            if target in TENSORS:
-                return self._view(name, target, node.arguments.plain(4) if node.arguments else ())
             if target in WRAPPERS:
                 inner = arguments(node)
                 if not inner:
                     return None if target.startswith("torch.nn.") else self._broken(name, f"{target} has no arguments")
+                if target in CONVERTING:
+                    kept = self._dtype(name, inner[1] if len(inner) > 1 else None)
                 node = inner[0]
+            elif target in RECONSTRUCTORS and target.endswith("__newobj__") and _made_of(node) in WRAPPERS:
+                node = (arguments(node)[1:] or [None])[0]
             elif target in TYPED_REBUILDS:
                 inner = arguments(node)
                 if len(inner) < 3 or kind_of(inner[0]) != "global":
@@ -91,24 +104,34 @@ class Rebuilder:
                 function = f"{inner[0].module}.{inner[0].name}"
                 if function in TENSORS:
                     return self._view(name, function, inner[2].plain(4))
-                if function in WRAPPERS:
-                    node = (inner[2].items if kind_of(inner[2]) == "tuple" else [None])[0]
-                elif function in REFUSED_TENSORS:
-                    return Refused(name, *REFUSED_TENSORS[function])
-                else:
+                if function not in WRAPPERS:
+                    if function in REFUSED_TENSORS:
+                        return Refused(name, *REFUSED_TENSORS[function])
                     what = f"a tensor that would be rebuilt by calling {shown(function)}, which is no rebuild function"
                     return Refused(name, what, "save a plain tensor")
-            elif target in REFUSED_TENSORS:
-                return Refused(name, *REFUSED_TENSORS[target])
-            elif target in NUMPY_ARRAYS:
-                return self._numpy_array(name, node)
-            elif target in NUMPY_BUFFERS:
-                return self._numpy_buffer(name, node)
-            elif target in NUMPY_SCALARS:
-                return self._numpy_scalar(name, node)
+                node = (inner[2].items if kind_of(inner[2]) == "tuple" else [None])[0]
             else:
-                return None
+                found = self._made(name, node, target)
+                if kept and isinstance(found, Tensor) and (found.dtype, kept) not in _EXACT and found.dtype != kept:
+                    return Refused(
+                        name, f"a tensor that is kept as {found.dtype} and used as {kept}", "save it with .cpu()"
+                    )
+                return found
         raise self._error(name, f"is wrapped in more than {_WRAPPING_DEPTH} calls")
+
+    def _made(self, name: str, node: Node, target: str | None) -> Tensor | Refused | None:
+        """The tensor of a call that wraps no other."""
+        if target in TENSORS:
+            return self._view(name, target, node.arguments.plain(4) if node.arguments else ())
+        if target in REFUSED_TENSORS:
+            return Refused(name, *REFUSED_TENSORS[target])
+        if target in NUMPY_ARRAYS:
+            return self._numpy_array(name, node)
+        if target in NUMPY_BUFFERS:
+            return self._numpy_buffer(name, node)
+        if target in NUMPY_SCALARS:
+            return self._numpy_scalar(name, node)
+        return None
 
     def _view(self, name: str, target: str, values: Any) -> Tensor | Refused:
         if type(values) is not tuple or len(values) < 4:
@@ -185,10 +208,20 @@ class Rebuilder:
             found = storage_id(node)
         except ValueError as error:
             raise self._error(name, str(error)) from None
-        if found is None:
-            what = f"a call of {shown(node.target)}" if kind_of(node) == "call" else kind_of(node)  # type: ignore[attr-defined]
+        if found is not None:
+            return self._storages.get(found) or self._found(name, found)
+        target = node.called if isinstance(node, Node) else None
+        if target not in EMBEDDED_STORAGES:
+            what = f"a call of {shown(target)}" if target else kind_of(node)
             raise self._error(name, f"has no storage by persistent id but {what}")
-        return self._storages.get(found) or self._found(name, found)
+        if node not in self._embedded:
+            from .embedded import embedded_storage
+
+            data = [value_of(argument) for argument in arguments(node)]
+            if len(data) != 1 or type(data[0]) is not bytes:
+                raise self._error(name, "has a storage without bytes")
+            self._embedded[node] = embedded_storage(self.source, data[0], self._limits)
+        return self._embedded[node]
 
     def _found(self, name: str, found: StorageId) -> tuple[Storage, str]:
         kind, key, numel, view = found
@@ -224,25 +257,33 @@ class Rebuilder:
     def _numpy_array(self, name: str, node: Node) -> Tensor | Refused:
         states = node.builds
         state = states[-1].plain(3) if len(states) == 1 else None
-        if type(state) is not tuple or len(state) != 5:
+        if type(state) is not tuple or not 4 <= len(state) <= 5:
             raise self._error(name, "is a NumPy array with a broken state")
-        _, shape, dtype_node, fortran, data = state
-        return self._from_bytes(name, dtype_node, value_of(data), shape, bool(fortran))
+        shape, dtype_node, fortran, data = state[-4:]  # the oldest have no version before
+        return self._from_bytes(name, dtype_node, value_of(data), shape, "F" if fortran else "C")
 
     def _numpy_buffer(self, name: str, node: Node) -> Tensor | Refused:
         values = [argument.plain(2) for argument in arguments(node)]
-        if len(values) != 4:
+        if not 4 <= len(values) <= 5:
             raise self._error(name, "is a NumPy array with a broken buffer")
-        data, dtype_node, shape, order = values
-        return self._from_bytes(name, dtype_node, value_of(data), shape, order == "F")
+        data, dtype_node, shape, order, *axes = values
+        found = self._from_bytes(name, dtype_node, value_of(data), shape, order)
+        if order != "K" or not axes or axes[0] is None or isinstance(found, Refused):
+            return found
+        order = axes[0]
+        if type(order) is not tuple or sorted(order, key=repr) != sorted(range(len(found.shape)), key=repr):
+            raise self._error(name, "is a NumPy array with a broken order of its axes")
+        found.shape = tuple(found.shape[axis] for axis in order)
+        found.strides = tuple(found.strides[axis] for axis in order)
+        return found
 
     def _numpy_scalar(self, name: str, node: Node) -> Tensor | Refused:
         values = [value_of(argument) for argument in arguments(node)]
         if len(values) != 2:
             raise self._error(name, "is a NumPy scalar with a broken state")
-        return self._from_bytes(name, values[0], values[1], (), False)
+        return self._from_bytes(name, values[0], values[1], (), "C")
 
-    def _from_bytes(self, name: str, dtype_node: object, data: object, shape: Any, fortran: bool) -> Tensor | Refused:
+    def _from_bytes(self, name: str, dtype_node: object, data: object, shape: Any, order: object) -> Tensor | Refused:
         if kind_of(data) == "call" and data.target in BYTES_CODECS:  # type: ignore[attr-defined]
             raise self._error(name, "is a NumPy array with broken bytes")
         dtype, swapped = self._numpy_dtype(name, dtype_node)
@@ -257,7 +298,7 @@ class Rebuilder:
         storage = memory_storage(f"of {shown(name)}", data)
         storage.swapped = swapped
         strides = contiguous_strides(shape)
-        if fortran:
+        if order == "F":
             strides = contiguous_strides(shape[::-1])[::-1]
         return self.checked(name, dtype, shape, strides, 0, storage)
 
@@ -266,6 +307,8 @@ class Rebuilder:
         if kind_of(node) != "call" or node.target not in NUMPY_DTYPES:  # type: ignore[attr-defined]
             raise self._error(name, "is a NumPy array with a broken dtype")
         code = value_of(arguments(node)[0]) if arguments(node) else None
+        if isinstance(code, Node) and code.kind == "global" and code.module == "ml_dtypes":  # bfloat16 and kin, of JAX
+            return code.name, False
         order = "|"
         for build in node.builds:  # type: ignore[attr-defined]
             state = build.plain(1)
@@ -295,6 +338,12 @@ _NUMPY_NAMES = {
     "i8": "int64", "u1": "uint8", "u2": "uint16", "u4": "uint32", "u8": "uint64",
     "c8": "complex64", "c16": "complex128", "O8": "object", "O": "object",
 }  # fmt: skip
+
+
+def _made_of(node: Node) -> str | None:
+    """The class that ``copyreg``'s functions are called with."""
+    first = arguments(node)[:1]
+    return f"{first[0].module}.{first[0].name}" if first and kind_of(first[0]) == "global" else None
 
 
 def numpy_dtype(text: str) -> tuple[str, bool]:
