@@ -171,6 +171,11 @@ RECONSTRUCTORS = {
     "copy_reg.__newobj__": "the same from Python 2",
 }
 """Calls that make an object of the class that is their first argument."""
+TYPE_LOADERS = {
+    "dill._dill._load_type": "a builtin type, by its name",
+    "dill.dill._load_type": "the same from older dill",
+}
+"""Calls that answer a type of ``builtins`` whose name is their argument."""
 CLASS_BUILDERS = {
     "dill._dill._create_type": "a class pickled by value: a metaclass, then the arguments of type(): name, bases, body",
     "dill.dill._create_type": "the same from older dill",

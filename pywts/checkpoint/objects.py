@@ -7,7 +7,16 @@ recurses, so that shared, cyclic and deeply nested records cost no more than wha
 from __future__ import annotations
 
 from .._core import Node
-from .allowlist import BYTES_CALLS, BYTES_CODECS, CLASS_BUILDERS, MAPPINGS, RECONSTRUCTORS, SEQUENCES, TAGS
+from .allowlist import (
+    BYTES_CALLS,
+    BYTES_CODECS,
+    CLASS_BUILDERS,
+    MAPPINGS,
+    RECONSTRUCTORS,
+    SEQUENCES,
+    TAGS,
+    TYPE_LOADERS,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,7 +35,7 @@ def mapping(node: object) -> dict[Any, Any] | None:
     if kind != "call":
         return None
     entries = node.entries  # type: ignore[attr-defined]
-    if node.target in MAPPINGS:  # type: ignore[attr-defined]
+    if _called(node) in MAPPINGS:
         result = {}
         for argument in arguments(node)[-1:]:
             result.update(_pairs(argument))
@@ -54,12 +63,21 @@ def sequence(node: object) -> list[Any] | None:
         return node.items  # type: ignore[attr-defined,no-any-return]
     if kind != "call":
         return None
-    if node.target in SEQUENCES:  # type: ignore[attr-defined]
+    if _called(node) in SEQUENCES:
         given = arguments(node)[:1]
         inner = _untagged(given[0]) if given else None
         first = inner.items if kind_of(inner) in ("list", "tuple", "set", "frozenset") else []  # type: ignore[attr-defined]
         return first + node.items  # type: ignore[attr-defined,no-any-return]
     return node.items or None  # type: ignore[attr-defined]
+
+
+def _called(node: Any) -> str | None:
+    """The dotted name of what a recorded call calls, where it is a global or one of dill's names of builtin types."""
+    name: str | None = node.called
+    if name is None and kind_of(node.function) == "call" and node.function.called in TYPE_LOADERS:
+        named = [value_of(argument) for argument in arguments(node.function)]
+        return f"builtins.{named[0]}" if len(named) == 1 and isinstance(named[0], str) else None
+    return name
 
 
 def _untagged(node: object) -> object:
