@@ -218,6 +218,17 @@ def test_yolov7_keeps_implicit_layers_and_says_so(tmp_path: Path) -> None:
     assert "--recipe yolov7-fused" in exported.notes[1]
 
 
+def test_yolov7_that_was_fused_is_not_folded_twice(tmp_path: Path) -> None:
+    head, held = implicit_head()
+    head.attributes["forward"] = "a bound method: fuseforward"
+    path = save(tmp_path / "v7.pt", {"model": model(head)})
+    text, exported = written(path, recipe="yolov7-fused")
+    assert names_of(text)[3:] == ["model.1.m.0.weight", "model.1.m.0.bias"]
+    assert reference_wts({"x": held["m.0.weight"]}).split(b"  ")[1] in text + b"\n"
+    assert "already" in exported.notes[1]
+    assert "already" in written(path)[1].notes[1]
+
+
 def test_yolov7_fused_folds_implicit_layers(tmp_path: Path) -> None:
     head, held = implicit_head()
     path = save(tmp_path / "v7.pt", {"model": model(head)})

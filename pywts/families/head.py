@@ -48,6 +48,10 @@ class Head:
         name = self.class_name.rpartition(".")[2].lower()
         return next((task for word, task in _TASKS if word in name), None)
 
+    def has(self, name: str) -> bool:
+        """Whether an attribute is set on the module itself."""
+        return name in self._attributes
+
     def is_list(self, name: str) -> bool:
         """Whether an attribute is a plain list."""
         return self._checkpoint.sequence(self._attributes.get(name)) is not None

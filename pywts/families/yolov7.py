@@ -22,7 +22,8 @@ def apply(weights: Weights, stride: tuple[float, ...] = ()) -> Any:
     """Delete ``anchor_grid`` and register it again, so that it is the last of the head's own tensors."""
     result = _with_grid(weights, "yolov7", stride)
     if any(name.endswith(".implicit") for name in weights):
-        weights.notes.append("implicit layers (ia, im) are kept as they are; --recipe yolov7-fused folds them")
+        folds = "leaves them out, they are folded already" if _is_fused(weights) else "folds them"
+        weights.notes.append(f"implicit layers (ia, im) are kept as they are; --recipe yolov7-fused {folds}")
     return result
 
 
@@ -39,12 +40,20 @@ def apply_fused(weights: Weights, stride: tuple[float, ...] = ()) -> Any:
             "are none; --recipe yolov7 is for a head without"
         )
     result = dict(_with_grid(weights, "yolov7-fused", stride) if weights.head is not None or stride else weights)
+    fused = _is_fused(weights)
     for place, implicit in pairs.items():
-        result[f"{place}.weight"], result[f"{place}.bias"] = _folded(weights, place, *implicit)
+        if not fused:
+            result[f"{place}.weight"], result[f"{place}.bias"] = _folded(weights, place, *implicit)
         for name in implicit:
             result.pop(name, None)
-    weights.notes.append(f"yolov7: the implicit layers of {len(pairs)} convolutions folded into them")
+    done = "were folded by fuse() already, and are left out" if fused else "are folded into them"
+    weights.notes.append(f"yolov7: the implicit layers of {len(pairs)} convolutions {done}")
     return result
+
+
+def _is_fused(weights: Weights) -> bool:
+    """Whether the trainer's ``fuse()`` went over the head: it folds, sets another ``forward``, and leaves the layers."""
+    return weights.head is not None and weights.head.has("forward")
 
 
 def _with_grid(weights: Weights, recipe: str, stride: tuple[float, ...]) -> list[tuple[str, Any]]:
