@@ -118,14 +118,15 @@ def test_yolov5_script_on_an_early_head_adds_strides(tmp_path: Path) -> None:
     assert names_of(text)[1:4] == [f"model.1.{name}" for name in ("anchors", "anchor_grid", "strides")]
 
 
-def test_yolov5_classify_needs_nothing(tmp_path: Path) -> None:
+def test_a_classifier_needs_nothing(tmp_path: Path) -> None:
     head = module("models.common.Classify", modules=children("linear"))
     path = save(tmp_path / "cls.pt", {"model": model(head, "models.yolo.ClassificationModel")})
     text, exported = written(path)
     assert exported.recipe == "none"
-    again, asked = written(path, recipe="yolov5")
-    assert again == text
-    assert asked.notes == ("yolov5 classify: nothing to add",)
+    for recipe in ("yolov5", "yolov9"):
+        again, asked = written(path, recipe=recipe)
+        assert again == text
+        assert asked.notes == (f"{recipe} classify: nothing to add",)
 
 
 def test_v5u_is_explained(tmp_path: Path) -> None:

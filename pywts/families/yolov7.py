@@ -52,7 +52,7 @@ def apply_fused(weights: Weights, stride: tuple[float, ...] = ()) -> Any:
 
 
 def _is_fused(weights: Weights) -> bool:
-    """Whether the trainer's ``fuse()`` went over the head: it folds, sets another ``forward``, and leaves the layers."""
+    """Whether the trainer's ``fuse()`` went over the head: it folds, sets another ``forward``, and keeps the layers."""
     return weights.head is not None and weights.head.has("forward")
 
 

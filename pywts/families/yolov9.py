@@ -32,6 +32,9 @@ def apply(weights: Weights) -> Any:
     import numpy
 
     head = weights.head
+    if head is not None and head.task == "classify":
+        weights.notes.append("yolov9 classify: nothing to add")
+        return weights
     if head is None or not detect(weights):
         what = shown(weights.class_name) or "a mapping of tensors"
         raise SelectionError(
