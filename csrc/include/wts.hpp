@@ -159,7 +159,7 @@ class span {
 enum class dialect : std::uint8_t {
   two_spaces,  // "name 2  3f800000 40000000": what most scripts write
   one_space,   // "name 2 3f800000 40000000"
-  spaced,      // the same with other blanks between
+  spaced,      // the same with more spaces somewhere
   prefixed,    // "name 2 0x3f800000 0x0": not padded
   typed,       // "name 0 2 3f800000 0": the type 0 before the number, not padded
   typed_half,  // "name 1 2 3c00 0": the type 1, float16
@@ -186,6 +186,13 @@ struct kernel {
 
 // All kernels of this build, best first. The last is scalar, which every processor runs.
 span<const kernel> kernels() noexcept;
+
+// The kernel of this name; without one, that which WTS_KERNEL or PYWTS_KERNEL names, else the best. Null: not to be
+// had.
+const kernel* choose_kernel(const char* name = nullptr) noexcept;
+
+// Where a kernel stumbled: the first byte that does not belong in a text of values, or its size if all do.
+std::size_t first_wrong(std::string_view text) noexcept;
 
 struct options {
   const char* kernel = nullptr;  // its name; null: what WTS_KERNEL or PYWTS_KERNEL says, else the best
@@ -560,6 +567,14 @@ inline constexpr kernel all_kernels[] = {
     {"scalar", always, decode_scalar},
 };
 
+// The name that is asked for; empty: none.
+inline const char* wanted_kernel(const char* name) noexcept {
+  for (const char* variable : {"WTS_KERNEL", "PYWTS_KERNEL"}) {
+    if (name == nullptr || *name == '\0') name = std::getenv(variable);
+  }
+  return name == nullptr ? "" : name;
+}
+
 // ---------------------------------------------------------------------------------------------------------------------
 // Errors, memory
 // ---------------------------------------------------------------------------------------------------------------------
@@ -573,31 +588,37 @@ inline constexpr kernel all_kernels[] = {
 #endif
 }
 
-// Runs what may run out of memory, where no exception may leave.
+// Runs work that tells whether it went well: for the functions that throw.
 template <class Work>
-bool guarded(error* why, const Work& work) noexcept {
+void must(const Work& work) {
+  error why;
+  if (!work(why)) raise(std::move(why));
+}
+
+// The same for the functions that do not throw, and may yet run out of memory.
+template <class Work>
+bool may(error* why, const Work& work) noexcept {
+  error problem;
 #if WTS_EXCEPTIONS
   try {
-    error problem;
     if (work(problem)) return true;
-    if (why != nullptr) *why = std::move(problem);
   } catch (...) {
-    if (why != nullptr) {
-      *why = error();
-      why->code = errc::memory;
-      try {
-        why->text = "out of memory";
-      } catch (...) {
-      }
-    }
+    problem = error();
+    problem.code = errc::memory;
+    problem.text.assign("out of memory");  // short enough to need none
   }
-  return false;
 #else
-  error problem;
   if (work(problem)) return true;
+#endif
   if (why != nullptr) *why = std::move(problem);
   return false;
-#endif
+}
+
+inline std::string shown(int c) {
+  if (c > 0x20 && c < 0x7f) return {'\'', static_cast<char>(c), '\''};
+  char text[16];
+  std::snprintf(text, sizeof text, "byte 0x%02x", static_cast<unsigned>(c));
+  return text;
 }
 
 inline std::string in_quotes(std::string_view text) {
@@ -671,10 +692,12 @@ inline bool fail(error& why, errc code, const std::string& file, const place& wh
 // ---------------------------------------------------------------------------------------------------------------------
 
 #if defined(_WIN32)
-inline std::string system_text(unsigned long code) { return std::system_category().message(static_cast<int>(code)); }
+using system_code = unsigned long;
 #else
-inline std::string system_text(int code) { return std::generic_category().message(code); }
+using system_code = int;
 #endif
+
+inline std::string system_text(system_code code) { return std::system_category().message(static_cast<int>(code)); }
 
 class source {
  public:
@@ -682,12 +705,10 @@ class source {
   source(const source&) = delete;
   source& operator=(const source&) = delete;
 #if defined(_WIN32)
-  using problem = unsigned long;
   ~source() {
     if (file_ != INVALID_HANDLE_VALUE) CloseHandle(file_);
   }
 #else
-  using problem = int;
   ~source() {
     if (file_ >= 0) ::close(file_);
   }
@@ -726,7 +747,7 @@ class source {
 
   // Reads up to `size` bytes at `offset`; fewer only at the end of the file, or if the system refuses (`failed` is then
   // not 0).
-  std::size_t read(std::uint64_t offset, char* out, std::size_t size, problem& failed) const noexcept {
+  std::size_t read(std::uint64_t offset, char* out, std::size_t size, system_code& failed) const noexcept {
     failed = 0;
     std::size_t done = 0;
     while (done < size) {
@@ -811,16 +832,66 @@ class cursor {
   int peek() { return at_ < used_ ? static_cast<unsigned char>(window_[at_]) : refill(); }
   void skip() noexcept { ++at_; }
   std::uint64_t offset() const noexcept { return base_ + at_; }
-  source::problem problem() const noexcept { return problem_; }
+  system_code refused() const noexcept { return refused_; }
 
   void leap(std::uint64_t offset) noexcept {
     if (offset >= base_ && offset - base_ <= used_) {
       at_ = static_cast<std::size_t>(offset - base_);
-      return;
+    } else {
+      base_ = offset;
+      at_ = used_ = 0;
+      room_ = after_leap;
     }
-    base_ = offset;
-    at_ = used_ = 0;
-    room_ = after_leap;
+  }
+
+  std::uint64_t skip_spaces() {
+    const std::uint64_t start = offset();
+    while (peek() == ' ') skip();
+    return offset() - start;
+  }
+
+  // Whether the line ends here; the carriage return before its end is passed.
+  bool ends_line() {
+    if (peek() != '\r') return peek() == '\n' || peek() == end;
+    const std::uint64_t start = offset();
+    skip();
+    if (peek() == '\n' || peek() == end) return true;
+    leap(start);
+    return false;
+  }
+
+  // A decimal number, with nothing but a space or the line's end behind it.
+  bool read_number(std::uint64_t most, std::uint64_t& number) {
+    number = 0;
+    const std::uint64_t start = offset();
+    for (; peek() >= '0' && peek() <= '9'; skip()) {
+      number = number * 10 + static_cast<std::uint64_t>(peek() - '0');
+      if (number > most) return false;
+    }
+    return offset() != start && (peek() == ' ' || ends_line());
+  }
+
+  // The next value of a line that is scanned: its bits, or that the line ends, or that it is not as the dialect
+  // demands.
+  enum class value : std::uint8_t { read, none, wrong };
+
+  value read_value(dialect dialect, std::uint32_t& bits) {
+    skip_spaces();
+    if (ends_line()) return value::none;
+    if (dialect == dialect::prefixed) {
+      if (peek() != '0') return value::wrong;
+      skip();
+      if (peek() != 'x' && peek() != 'X') return value::wrong;
+      skip();
+    }
+    const int most = dialect == dialect::typed_half ? 4 : 8;
+    int count = 0;
+    bits = 0;
+    for (int d = 0; count < most && (d = digit(peek())) >= 0; ++count, skip()) {
+      bits = bits << 4 | static_cast<std::uint32_t>(d);
+    }
+    const bool enough = dialect == dialect::spaced ? count == most : count > 0;
+    return enough && (peek() == ' ' || ends_line()) ? value::read : value::wrong;
   }
 
  private:
@@ -836,9 +907,9 @@ class cursor {
     } else {
       if (buffer_ == nullptr) buffer_.reset(new char[in_a_row]);
       window_ = buffer_.get();
-      source::problem failed = 0;
-      used_ = source_.read(base_, buffer_.get(), room_, failed);
-      if (failed != 0) problem_ = failed;
+      system_code refused = 0;
+      used_ = source_.read(base_, buffer_.get(), room_, refused);
+      if (refused != 0) refused_ = refused;
       room_ = in_a_row;
       if (used_ == 0) return end;
     }
@@ -850,7 +921,7 @@ class cursor {
   std::size_t at_ = 0, used_ = 0, room_ = in_a_row;
   const char* window_ = nullptr;
   std::unique_ptr<char[]> buffer_;
-  source::problem problem_ = 0;
+  system_code refused_ = 0;
 };
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -862,7 +933,7 @@ struct book {
   std::string path;
   detail::source source;
   const wts::kernel* kernel = nullptr;
-  unsigned threads = 1;
+  unsigned threads = 0;
   std::vector<tensor> tensors;
   std::deque<std::string> names;       // what the tensors' names point to
   std::vector<std::uint32_t> by_name;  // indices of the tensors, sorted by name
@@ -876,256 +947,196 @@ struct book {
   }
 };
 
-constexpr bool is_blank(int c) noexcept { return c == ' ' || c == '\t' || c == '\r'; }
-constexpr bool is_end_of_line(int c) noexcept { return c == '\n' || c == cursor::end; }
-constexpr bool is_decimal(int c) noexcept { return c >= '0' && c <= '9'; }
-constexpr bool is_plain(dialect d) noexcept { return d == dialect::two_spaces || d == dialect::one_space; }
-
-inline std::string shown(int c) {
-  if (c > 0x20 && c < 0x7f) return std::string("'") + static_cast<char>(c) + "'";
-  char text[16];
-  std::snprintf(text, sizeof text, "byte 0x%02x", static_cast<unsigned>(c));
-  return text;
-}
-
-// Reads the next value of a line that is scanned. nothing: the line ends; wrong: it is not as the dialect demands.
-enum class token : std::uint8_t { value, nothing, wrong };
-
-inline token read_value(cursor& in, dialect dialect, std::uint32_t& bits) {
-  while (is_blank(in.peek())) in.skip();
-  if (is_end_of_line(in.peek())) return token::nothing;
-  if (dialect == dialect::prefixed) {
-    if (in.peek() != '0') return token::wrong;
-    in.skip();
-    if (in.peek() != 'x' && in.peek() != 'X') return token::wrong;
-    in.skip();
-  }
-  const int most = dialect == dialect::typed_half ? 4 : 8;
-  int count = 0;
-  std::uint32_t value = 0;
-  for (int d = 0; count < most && (d = digit(in.peek())) >= 0; ++count, in.skip()) {
-    value = value << 4 | static_cast<std::uint32_t>(d);
-  }
-  const bool padded = dialect != dialect::spaced || count == most;
-  if (count == 0 || !padded || !(is_blank(in.peek()) || is_end_of_line(in.peek()))) return token::wrong;
-  bits = value;
-  return token::value;
-}
-
 // What a file is that is no .wts, by its first bytes; null if they tell nothing.
 inline const char* other_kind(std::string_view head) {
   using namespace std::string_view_literals;
   const auto begins = [&](std::string_view with) { return head.substr(0, with.size()) == with; };
-  std::string lower(head.substr(0, head.find_first_of('\0')));
+  std::string lower(head.substr(0, head.find('\0')));
   lower.erase(0, lower.find_first_not_of(" \t\r\n"));
   for (char& c : lower) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c);
-  if (begins("PK\3\4"sv))
-    return "a zip archive, as PyTorch checkpoints are: convert it (pywts export) instead of renaming it";
-  if (begins("\x80\2"sv) || begins("\x80\4"sv)) {
-    return "a pickle, as PyTorch checkpoints before 1.6 are: convert it (pywts export) instead of renaming it";
-  }
-  if (begins("version https://git-lfs"sv)) return "a git-lfs pointer, not the file itself: run git lfs pull";
   for (const std::string_view tag : {"<!doctype"sv, "<html"sv, "<head"sv, "<?xml"sv}) {
     if (lower.compare(0, tag.size(), tag) == 0) return "a web page: the download went wrong";
   }
-  if (begins("\0\0\0\0\1\0\0\0"sv) || begins("\0\0\0\0\2\0\0\0"sv)) return "darknet's binary .weights";
   if (head.size() > 8 && head[8] == '{' && head.substr(5, 3) == "\0\0\0"sv) return "a .safetensors file";
-  if (begins("\x89HDF"sv)) return "an HDF5 file, as Keras writes it";
-  if (begins("\x93NUMPY"sv)) return "a NumPy array";
-  if (begins("GGUF"sv)) return "a GGUF file";
-  if (begins("ftrt"sv) || begins("ptrt"sv)) return "a TensorRT engine";
-  if (begins("\x1f\x8b"sv)) return "compressed with gzip";
-  if (begins("\xef\xbb\xbf"sv)) return "a text that begins with a byte order mark, which no reader of .wts knows";
-  if (begins("\xff\xfe"sv) || begins("\xfe\xff"sv)) return "a text in UTF-16, which no reader of .wts knows";
-  if (!head.empty() && head.find_first_not_of('\0') == std::string_view::npos) return "zeros: never written, or lost";
+  if (head.size() > 2 && head[0] == 8 && head[1] < 16 && head[2] == 0x12) return "an ONNX model";
+  if (head.find_first_not_of('\0') == head.npos) return "zeros: never written, or lost";
+  struct kind {
+    std::string_view begin;
+    const char* what;
+  };
+  static constexpr kind kinds[] = {
+      {"PK\3\4"sv, "a zip archive, as PyTorch checkpoints are: convert it (pywts export) instead of renaming it"},
+      {"\x80\2"sv, "a pickle, as old PyTorch checkpoints are: convert it (pywts export) instead of renaming it"},
+      {"\x80\4"sv, "a pickle"},
+      {"version https://git-lfs"sv, "a git-lfs pointer, not the file itself: run git lfs pull"},
+      {"\0\0\0\0\1\0\0\0"sv, "darknet's binary .weights"},
+      {"\0\0\0\0\2\0\0\0"sv, "darknet's binary .weights"},
+      {"\x89HDF"sv, "an HDF5 file, as Keras writes it"},
+      {"\x93NUMPY"sv, "a NumPy array"},
+      {"GGUF"sv, "a GGUF file"},
+      {"ftrt"sv, "a TensorRT engine"},
+      {"ptrt"sv, "a TensorRT engine"},
+      {"\x1f\x8b"sv, "compressed with gzip"},
+      {"\xef\xbb\xbf"sv, "a text that begins with a byte order mark, which no reader of .wts knows"},
+      {"\xff\xfe"sv, "a text in UTF-16, which no reader of .wts knows"},
+      {"\xfe\xff"sv, "a text in UTF-16, which no reader of .wts knows"},
+  };
+  for (const kind& kind : kinds) {
+    if (begins(kind.begin)) return kind.what;
+  }
   return nullptr;
 }
 
+// Fills in the book's tensors; every function is false once `why` is filled in.
 class indexer {
  public:
-  explicit indexer(book& book) : book_(book), in_(book.source) {}
+  indexer(book& book, error& why) : book_(book), in_(book.source), why_(why) {}
 
-  bool run(error& why) { return read_count(why) && read_lines(why) && read_rest(why) && sort_names(why) && allocate(); }
-
- private:
-  // The first line that is not blank.
-  bool read_count(error& why) {
-    skip_blank_lines();
-    const std::uint64_t start = in_.offset();
-    if (in_.peek() == cursor::end) {
-      return fail(why, errc::not_wts, start == 0 ? "the file is empty" : "the file holds nothing but blanks");
-    }
-    const bool number = read_number(0x7fffffff, count_);
-    skip_blanks();
-    if (number && count_ > 0 && is_end_of_line(in_.peek())) return true;
-    if (number && count_ == 0 && is_end_of_line(in_.peek())) {
-      return fail(why, errc::head, "the file announces no tensor at all", start);
-    }
-    char head[64];
-    std::size_t size = 0;
-    for (in_.leap(0); size < sizeof head && in_.peek() != cursor::end; in_.skip()) {
-      head[size++] = static_cast<char>(in_.peek());
-    }
-    const std::string_view text(head, size);
-    if (const char* other = other_kind(text)) {
-      return fail(why, errc::not_wts, std::string("this is no .wts but ") + other, 0);
-    }
-    const std::size_t at = static_cast<std::size_t>((std::min)(start, std::uint64_t{size}));
-    const std::string_view first = text.substr(at, (std::min)(text.find('\n', at) - at, std::size_t{40}));
-    return fail(why, errc::head, "the first line is no number of tensors (1 to 2147483647): " + in_quotes(first),
-                start);
-  }
-
-  bool read_lines(error& why) {
+  bool run() {
+    if (!read_count()) return false;
     for (std::uint64_t i = 0; i < count_; ++i) {
       skip_blank_lines();
       if (in_.peek() == cursor::end) {
-        return fail(why, errc::cut,
-                    "the file announces " + counted(count_, "tensor") + " and ends after " + std::to_string(i));
+        return fail(errc::cut, "the file announces " + counted(count_, "tensor") + " and holds " + std::to_string(i));
       }
-      if (!read_line(why)) return false;
+      if (!read_line()) return false;
+      book_.tensors.push_back(tensor_);
     }
-    return true;
-  }
-
-  bool read_rest(error& why) {
+    tensor_ = {};
     skip_blank_lines();
-    if (in_.peek() == cursor::end && in_.problem() == 0) return true;
-    return fail(why, errc::trailing, "text after the last of " + counted(count_, "tensor") + ": " + shown(in_.peek()));
+    if (in_.peek() != cursor::end || in_.refused() != 0) {
+      return fail(errc::trailing, "text after the last of " + counted(count_, "tensor") + ": " + shown(in_.peek()));
+    }
+    return sort_names();
   }
 
-  // A line: its name, its number of values, and where the values are.
-  bool read_line(error& why) {
+ private:
+  // The first line that is not blank.
+  bool read_count() {
+    skip_blank_lines();
+    in_.skip_spaces();
+    const std::uint64_t start = in_.offset();
+    if (in_.peek() == cursor::end) return fail(errc::not_wts, start == 0 ? "the file is empty" : "the file is blank");
+    const bool number = in_.read_number(0x7fffffff, count_);
+    in_.skip_spaces();
+    if (number && count_ > 0 && in_.ends_line()) return true;
+    if (number && in_.ends_line()) return fail(errc::head, "the file announces no tensor at all", start);
+    std::string head, line;
+    for (in_.leap(0); head.size() < 64 && in_.peek() != cursor::end; in_.skip()) {
+      head += static_cast<char>(in_.peek());
+    }
+    if (const char* other = other_kind(head)) return fail(errc::not_wts, std::string("this is no .wts but ") + other);
+    for (in_.leap(start); line.size() < 40 && !in_.ends_line(); in_.skip()) line += static_cast<char>(in_.peek());
+    return fail(errc::head, "the first line is no number of tensors (1 to 2147483647): " + in_quotes(line), start);
+  }
+
+  // A line: its name, its number of values, and where they are.
+  bool read_line() {
     tensor_ = {};
     tensor_.line = line_;
-    if (is_blank(in_.peek())) return fail(why, errc::line, "the line begins with a blank: a tensor without a name");
+    if (in_.peek() == ' ') return fail(errc::line, "the line begins with a space: a tensor without a name");
     std::string name;
-    for (int c; !is_blank(c = in_.peek()) && !is_end_of_line(c); in_.skip()) {
-      if (c < 0x20 || c == 0x7f) return fail(why, errc::line, "a name holds " + shown(c));
-      if (name.size() == longest_name) return fail(why, errc::line, "a name is longer than 65536 bytes");
+    for (int c; (c = in_.peek()) != ' ' && !in_.ends_line(); in_.skip()) {
+      if (c < 0x20 || c == 0x7f) return fail(errc::line, "a name holds " + shown(c));
+      if (name.size() == longest_name) return fail(errc::line, "a name is longer than 65536 bytes");
       name += static_cast<char>(c);
     }
     tensor_.name = book_.names.emplace_back(std::move(name));
-    const std::uint64_t blanks = skip_blanks();
-    if (in_.peek() == cursor::end) return fail(why, errc::cut, "the file ends in this line");
-    if (!read_number(0xffffffff, tensor_.count)) {
-      return fail(why, errc::line, "the name is not followed by a number of values (0 to 4294967295)");
+    const bool one_space = in_.skip_spaces() == 1;
+    if (in_.peek() == cursor::end) return fail(errc::cut, "the file ends in this line");
+    if (!in_.read_number(0xffffffff, tensor_.count)) {
+      return fail(errc::line, "the name is not followed by a number of values (0 to 4294967295)");
     }
     const std::uint64_t after = in_.offset();
-    if (!typed_) {
-      if (read_plain(after)) return finish();
-      // Is it a line with a type? The first line decides for all.
-      if (book_.tensors.empty() && tensor_.count <= 1 && blanks == 1) {
-        in_.leap(after);
-        const tensor plain = tensor_;
-        error unused;
-        if (read_typed(unused)) {
-          typed_ = true;
-          return finish();
-        }
-        tensor_ = plain;
-      }
+    const tensor plain = tensor_;
+    if (!typed_ && read_plain(after)) return true;
+    if (typed_ || (book_.tensors.empty() && one_space && plain.count <= 1)) {  // the first line decides for all
+      tensor_ = plain;
+      in_.leap(after);
+      if (read_typed()) return typed_ = true;
+      if (typed_) return false;
     }
+    tensor_ = plain;
     in_.leap(after);
-    if (!(typed_ ? read_typed(why) : read_scanned(why))) return false;
-    return finish();
+    in_.skip_spaces();
+    tensor_.dialect = dialect::spaced;
+    const std::uint64_t first = in_.offset();
+    if (in_.peek() == '0') {
+      in_.skip();
+      if (in_.peek() == 'x' || in_.peek() == 'X') tensor_.dialect = dialect::prefixed;
+    }
+    in_.leap(first);
+    return scan();
   }
 
   // By arithmetic, if the first value and the line's end are where they should be.
   bool read_plain(std::uint64_t after) {
     if (tensor_.count == 0) {
-      skip_blanks();
+      in_.skip_spaces();
       tensor_.offset = in_.offset();
-      return is_end_of_line(in_.peek());
+      return in_.ends_line();
     }
-    if (in_.peek() != ' ') return false;
-    in_.skip();
-    const bool two = in_.peek() == ' ';
-    if (two) in_.skip();
+    const std::uint64_t spaces = in_.skip_spaces();
+    if (spaces != 1 && spaces != 2) return false;
     for (int i = 0; i < 8; ++i, in_.skip()) {
       if (digit(in_.peek()) < 0) return false;
     }
-    tensor_.dialect = two ? dialect::two_spaces : dialect::one_space;
-    tensor_.offset = after + (two ? 2 : 1);
+    tensor_.dialect = spaces == 2 ? dialect::two_spaces : dialect::one_space;
+    tensor_.offset = after + spaces;
     const std::uint64_t end = tensor_.offset - 1 + text_per_value * tensor_.count;
     if (end > book_.source.size()) return false;
     in_.leap(end);
-    if (!is_blank(in_.peek()) && !is_end_of_line(in_.peek())) return false;
-    skip_blanks();
-    return is_end_of_line(in_.peek());
+    in_.skip_spaces();
+    return in_.ends_line();
   }
 
-  bool read_typed(error& why) {
+  bool read_typed() {
+    const char* const wanted = "the name is not followed by a type (0: float, 1: half) and a number of values";
     const std::uint64_t type = tensor_.count;
-    if (type > 1)
-      return fail(why, errc::line, "type " + std::to_string(type) + ": only 0 (float) and 1 (half) can be read");
     tensor_.dialect = type == 0 ? dialect::typed : dialect::typed_half;
-    if (in_.peek() != ' ') return fail(why, errc::line, "the type is not followed by a number of values");
-    in_.skip();
-    const bool zero = in_.peek() == '0';  // a number has no leading zeros: a value may
+    if (type > 1 || in_.skip_spaces() != 1) return fail(errc::line, wanted);
     const std::uint64_t start = in_.offset();
-    if (!read_number(0xffffffff, tensor_.count) || (zero && in_.offset() != start + 1)) {
-      return fail(why, errc::line, "the type is not followed by a number of values");
+    const bool zero = in_.peek() == '0';  // a number has no zeros before it, as a value may
+    if (!in_.read_number(0xffffffff, tensor_.count) || (zero && in_.offset() != start + 1)) {
+      return fail(errc::line, wanted);
     }
-    return scan(why);
+    return scan();
   }
 
-  bool read_scanned(error& why) {
-    const std::uint64_t after = in_.offset();
-    skip_blanks();
-    tensor_.dialect = dialect::spaced;
-    if (in_.peek() == '0') {
-      in_.skip();
-      if (in_.peek() == 'x' || in_.peek() == 'X') tensor_.dialect = dialect::prefixed;
-    }
-    in_.leap(after);
-    return scan(why);
-  }
-
-  bool scan(error& why) {
-    skip_blanks();
+  bool scan() {
+    in_.skip_spaces();
     tensor_.offset = in_.offset();
     for (std::uint64_t i = 0;; ++i) {
-      skip_blanks();
+      in_.skip_spaces();
       const std::uint64_t start = in_.offset();
       std::uint32_t bits = 0;
-      const token got = read_value(in_, tensor_.dialect, bits);
-      if (got == token::value && i < tensor_.count) continue;
-      if (got == token::nothing && i == tensor_.count) return true;
+      const cursor::value got = in_.read_value(tensor_.dialect, bits);
+      if (got == cursor::value::read && i < tensor_.count) continue;
+      if (got == cursor::value::none && i == tensor_.count) return true;
       const std::string announced = counted(tensor_.count, "value");
-      if (got != token::value && in_.peek() == cursor::end) {
-        return fail(why, errc::cut, "the file ends after " + std::to_string(i) + " of " + announced);
-      }
-      if (got == token::nothing) {
-        return fail(why, errc::values,
-                    "the line holds " + std::to_string(i) + " of the " + announced + " it announces");
-      }
       if (i >= tensor_.count) {
-        return fail(why, errc::values, "the line holds more than the " + announced + " it announces", start);
+        return fail(errc::values, "the line holds more than the " + announced + " it announces", start);
       }
+      if (in_.peek() == cursor::end) {
+        return fail(errc::cut, "the file ends after " + std::to_string(i) + " of the " + announced + " announced");
+      }
+      if (got == cursor::value::none) {
+        return fail(errc::values, "the line ends after " + std::to_string(i) + " of the " + announced + " announced");
+      }
+      const char* wanted = tensor_.dialect == dialect::prefixed     ? "0x and 1 to 8 hex digits"
+                           : tensor_.dialect == dialect::typed      ? "1 to 8 hex digits"
+                           : tensor_.dialect == dialect::typed_half ? "1 to 4 hex digits"
+                                                                    : "8 hex digits";
       const std::uint64_t at = in_.offset();
-      return fail(why, errc::digit, wrong_value(i, start), at);
+      std::string text;
+      for (in_.leap(start); text.size() < 24 && in_.peek() != ' ' && !in_.ends_line(); in_.skip()) {
+        text += static_cast<char>(in_.peek());
+      }
+      return fail(errc::digit, "value " + std::to_string(i) + " is not " + wanted + " but " + in_quotes(text), at);
     }
   }
 
-  std::string wrong_value(std::uint64_t i, std::uint64_t start) {
-    std::string text;
-    for (in_.leap(start); text.size() < 24 && !is_blank(in_.peek()) && !is_end_of_line(in_.peek()); in_.skip()) {
-      text += static_cast<char>(in_.peek());
-    }
-    const char* wanted = tensor_.dialect == dialect::prefixed     ? "0x and 1 to 8 hex digits"
-                         : tensor_.dialect == dialect::typed      ? "1 to 8 hex digits"
-                         : tensor_.dialect == dialect::typed_half ? "1 to 4 hex digits"
-                                                                  : "8 hex digits";
-    return "value " + std::to_string(i) + " is not written in " + wanted + ": " + in_quotes(text);
-  }
-
-  bool finish() {
-    book_.tensors.push_back(tensor_);
-    return true;
-  }
-
-  bool sort_names(error& why) {
+  bool sort_names() {
     std::vector<std::uint32_t>& order = book_.by_name;
     const std::vector<tensor>& all = book_.tensors;
     order.resize(all.size());
@@ -1135,63 +1146,42 @@ class indexer {
       return way != 0 ? way < 0 : a < b;
     });
     const tensor* first = nullptr;
-    const tensor* second = nullptr;
+    const tensor* again = nullptr;  // the first line in the file that repeats a name
     for (std::size_t i = 1; i < order.size(); ++i) {
-      if (all[order[i]].name != all[order[i - 1]].name) continue;
-      if (second == nullptr || all[order[i]].line < second->line) first = &all[order[i - 1]], second = &all[order[i]];
+      const tensor &left = all[order[i - 1]], &right = all[order[i]];
+      if (left.name == right.name && (again == nullptr || right.line < again->line)) first = &left, again = &right;
     }
-    if (second == nullptr) return true;
-    return book_.fail(why, errc::duplicate, {second->line, second->offset, second->name},
-                      "line " + std::to_string(first->line) + " has the same name");
-  }
-
-  bool allocate() {
-    const std::size_t count = book_.tensors.size();
-    book_.loaded.reset(new std::atomic<const float*>[count]);
-    for (std::size_t i = 0; i < count; ++i) book_.loaded[i].store(nullptr, std::memory_order_relaxed);
+    if (again != nullptr) {
+      return book_.fail(why_, errc::duplicate, {again->line, again->offset, again->name},
+                        "line " + std::to_string(first->line) + " has the same name");
+    }
+    book_.loaded.reset(new std::atomic<const float*>[all.size()]);
+    for (std::size_t i = 0; i < all.size(); ++i) book_.loaded[i].store(nullptr, std::memory_order_relaxed);
     return true;
   }
 
-  std::uint64_t skip_blanks() {
-    const std::uint64_t start = in_.offset();
-    while (is_blank(in_.peek())) in_.skip();
-    return in_.offset() - start;
-  }
-
-  // To the first line that is not blank: to its first byte, so that blanks before a name are seen.
+  // To the first byte of the first line that is not blank.
   void skip_blank_lines() {
     for (;;) {
       const std::uint64_t start = in_.offset();
-      skip_blanks();
-      if (in_.peek() == '\n') {
-        in_.skip();
-        ++line_;
-      } else {
-        if (in_.peek() != cursor::end) in_.leap(start);
-        return;
-      }
+      in_.skip_spaces();
+      if (!in_.ends_line()) return in_.leap(start);
+      if (in_.peek() == cursor::end) return;
+      in_.skip();
+      ++line_;
     }
   }
 
-  bool read_number(std::uint64_t most, std::uint64_t& number) {
-    number = 0;
-    bool any = false;
-    for (; is_decimal(in_.peek()); in_.skip(), any = true) {
-      number = number * 10 + static_cast<std::uint64_t>(in_.peek() - '0');
-      if (number > most) return false;
-    }
-    return any && (is_blank(in_.peek()) || is_end_of_line(in_.peek()));
-  }
-
-  bool fail(error& why, errc code, const std::string& message) { return fail(why, code, message, in_.offset()); }
-  bool fail(error& why, errc code, const std::string& message, std::uint64_t offset) {
-    if (in_.problem() != 0) return book_.fail(why, errc::file, {line_, offset, {}}, system_text(in_.problem()));
-    if (code == errc::not_wts) return book_.fail(why, code, {}, message);
-    return book_.fail(why, code, {line_, offset, tensor_.name}, message);
+  bool fail(errc code, const std::string& message) { return fail(code, message, in_.offset()); }
+  bool fail(errc code, const std::string& message, std::uint64_t offset) {
+    const place here = {line_, offset, tensor_.name};
+    if (in_.refused() != 0) return book_.fail(why_, errc::file, here, system_text(in_.refused()));
+    return book_.fail(why_, code, code == errc::not_wts ? place() : here, message);
   }
 
   book& book_;
   cursor in_;
+  error& why_;
   std::uint64_t line_ = 1;
   std::uint64_t count_ = 0;
   bool typed_ = false;
@@ -1269,6 +1259,8 @@ inline bool fail_count(const book& book, const tensor& t, std::uint64_t expected
 // Decoding
 // ---------------------------------------------------------------------------------------------------------------------
 
+constexpr bool is_plain(dialect d) noexcept { return d == dialect::two_spaces || d == dialect::one_space; }
+
 // The values [begin, end) of one tensor, and where they go.
 struct piece {
   const wts::tensor* tensor;
@@ -1289,24 +1281,18 @@ struct group {
 // What is wrong with the text of a plain piece that no kernel could decode.
 inline bool explain(const book& book, const piece& piece, const char* text, error& why) {
   const tensor& t = *piece.tensor;
-  for (std::uint64_t i = 0; i < piece.end - piece.begin; ++i) {
-    for (std::uint64_t j = 0; j < text_per_value; ++j) {
-      const std::uint64_t at = i * text_per_value + j;
-      const int c = static_cast<unsigned char>(text[at]);
-      if (j == 0 ? c == ' ' : digit(c) >= 0) continue;
-      const place where = {t.line, piece.from() + at, t.name};
-      const std::string value = "value " + std::to_string(piece.begin + i);
-      if (j == 0 && (c == '\n' || c == '\r')) {
-        return book.fail(why, errc::values, where,
-                         "the line holds " + std::to_string(piece.begin + i) + " of the " + counted(t.count, "value") +
-                             " it announces");
-      }
-      return book.fail(why, errc::digit, where,
-                       j == 0 ? "no space before " + value + " but " + shown(c)
-                              : value + " holds " + shown(c) + ", which is no hex digit");
-    }
+  const std::size_t at = first_wrong({text, piece.size() * text_per_value});
+  const place where = {t.line, piece.from() + at, t.name};
+  if (at == piece.size() * text_per_value)
+    return book.fail(why, errc::changed, where, "the text changes while it is read");
+  const std::string value = std::to_string(piece.begin + at / text_per_value);
+  const int c = static_cast<unsigned char>(text[at]);
+  if (at % text_per_value == 0 && (c == '\n' || c == '\r')) {
+    return book.fail(why, errc::values, where,
+                     "the line ends after " + value + " of the " + counted(t.count, "value") + " announced");
   }
-  return book.fail(why, errc::changed, {t.line, piece.from(), t.name}, "the text changes while it is read");
+  const char* wanted = at % text_per_value == 0 ? " has no space before it but " : " has no hex digit but ";
+  return book.fail(why, errc::digit, where, "value " + value + wanted + shown(c));
 }
 
 inline float from_half(std::uint32_t half) noexcept {
@@ -1330,7 +1316,7 @@ inline bool decode_scanned(const book& book, const piece& piece, error& why) {
   cursor in(book.source, t.offset);
   for (std::uint64_t i = 0; i < piece.end; ++i) {
     std::uint32_t bits = 0;
-    if (read_value(in, t.dialect, bits) != token::value) {
+    if (in.read_value(t.dialect, bits) != cursor::value::read) {
       return book.fail(why, errc::changed, {t.line, in.offset(), t.name}, "the file has changed since it was opened");
     }
     if (i < piece.begin) continue;
@@ -1365,10 +1351,10 @@ inline bool decode_group(const book& book, const std::vector<piece>& pieces, con
     text += group.from;
   } else {
     char* const buffer = memory.get(size);
-    source::problem failed = 0;
-    const std::size_t got = book.source.read(group.from, buffer, size, failed);
+    system_code refused = 0;
+    const std::size_t got = book.source.read(group.from, buffer, size, refused);
     const tensor& t = *first.tensor;
-    if (failed != 0) return book.fail(why, errc::file, {t.line, group.from + got, t.name}, system_text(failed));
+    if (refused != 0) return book.fail(why, errc::file, {t.line, group.from + got, t.name}, system_text(refused));
     if (got < size) {
       return book.fail(
           why, errc::changed, {t.line, group.from + got, t.name},
@@ -1525,6 +1511,14 @@ inline bool read(const book& book, std::string_view name, float* values, std::ui
   return decode(book, {{t, 0, count, values}}, why);
 }
 
+inline bool read(const book& book, const piece& piece, error& why) {
+  const tensor& t = *piece.tensor;
+  if (piece.begin <= piece.end && piece.end <= t.count) return decode(book, {piece}, why);
+  return book.fail(
+      why, errc::range, {t.line, t.offset, t.name},
+      "values " + std::to_string(piece.begin) + " to " + std::to_string(piece.end) + " of " + std::to_string(t.count));
+}
+
 inline bool read_all(const book& book, float* const* values, error& why) {
   std::vector<piece> pieces;
   for (std::size_t i = 0; i < book.tensors.size(); ++i) {
@@ -1534,24 +1528,15 @@ inline bool read_all(const book& book, float* const* values, error& why) {
   return decode(book, pieces, why);
 }
 
-inline bool choose_kernel(book& book, const options& options, error& why) {
-  const char* name = options.kernel;
-  for (const char* variable : {"WTS_KERNEL", "PYWTS_KERNEL"}) {
-    if (name == nullptr || *name == '\0') name = std::getenv(variable);
-  }
-  const bool any = name == nullptr || *name == '\0';
+inline bool choose_kernel(book& book, const char* name, error& why) {
+  book.kernel = wts::choose_kernel(name);
+  if (book.kernel != nullptr) return true;
   std::string known;
-  for (const wts::kernel& kernel : all_kernels) {
-    if (any ? kernel.supported() : std::strcmp(name, kernel.name) == 0) {
-      if (!kernel.supported()) {
-        return book.fail(why, errc::kernel, {}, "this processor lacks the kernel " + in_quotes(name));
-      }
-      book.kernel = &kernel;
-      return true;
-    }
-    known += (known.empty() ? "" : ", ") + std::string(kernel.name);
+  for (const wts::kernel& each : all_kernels) {
+    known +=
+        (known.empty() ? "" : ", ") + std::string(each.name) + (each.supported() ? "" : " (not on this processor)");
   }
-  return book.fail(why, errc::kernel, {}, "no kernel " + in_quotes(name) + "; this build has " + known);
+  return book.fail(why, errc::kernel, {}, "no kernel " + in_quotes(wanted_kernel(name)) + "; this build has " + known);
 }
 
 // Opens a file, or the text where there is one.
@@ -1560,13 +1545,13 @@ inline bool open(const std::string& path, const std::string_view* text, const op
   auto made = std::make_unique<book>();
   made->path = path;
   made->threads = options.threads;
-  if (!choose_kernel(*made, options, why)) return false;
+  if (!choose_kernel(*made, options.kernel, why)) return false;
   if (text != nullptr) {
     made->source.hold(*text);
   } else if (!made->source.open(path, why)) {
     return false;
   }
-  if (!indexer(*made).run(why)) return false;
+  if (!indexer(*made, why).run()) return false;
   opened = std::move(made);
   return true;
 }
@@ -1579,6 +1564,22 @@ inline bool open(const std::string& path, const std::string_view* text, const op
 
 inline span<const kernel> kernels() noexcept {
   return {detail::all_kernels, sizeof detail::all_kernels / sizeof *detail::all_kernels};
+}
+
+inline const kernel* choose_kernel(const char* name) noexcept {
+  const char* wanted = detail::wanted_kernel(name);
+  for (const kernel& each : detail::all_kernels) {
+    if (*wanted == '\0' ? each.supported() : std::strcmp(wanted, each.name) == 0)
+      return each.supported() ? &each : nullptr;
+  }
+  return nullptr;
+}
+
+inline std::size_t first_wrong(std::string_view text) noexcept {
+  std::size_t i = 0;
+  const auto good = [&](unsigned char c) { return i % detail::text_per_value == 0 ? c == ' ' : detail::digit(c) >= 0; };
+  while (i < text.size() && good(static_cast<unsigned char>(text[i]))) ++i;
+  return i;
 }
 
 inline weights::weights(std::unique_ptr<detail::book> book) noexcept : book_(std::move(book)) {}
@@ -1605,93 +1606,79 @@ inline std::vector<std::string_view> weights::nearest(std::string_view name, std
 
 inline span<const float> weights::at(std::string_view name) const {
   span<const float> values;
-  error why;
-  if (!detail::find(*book_, name, nullptr, values, why)) detail::raise(std::move(why));
+  detail::must([&](error& why) { return detail::find(*book_, name, nullptr, values, why); });
   return values;
 }
 
 inline span<const float> weights::at(std::string_view name, std::uint64_t count) const {
   span<const float> values;
-  error why;
-  if (!detail::find(*book_, name, &count, values, why)) detail::raise(std::move(why));
+  detail::must([&](error& why) { return detail::find(*book_, name, &count, values, why); });
   return values;
 }
 
 inline std::optional<span<const float>> weights::find(std::string_view name, error* why) const noexcept {
-  if (why == nullptr && !contains(name)) return std::nullopt;
+  if (why == nullptr && !contains(name)) return std::nullopt;  // spares the search for near names
   span<const float> values;
-  const auto work = [&](error& problem) { return detail::find(*book_, name, nullptr, values, problem); };
-  return detail::guarded(why, work) ? std::optional(values) : std::nullopt;
+  const auto work = [&](error& e) { return detail::find(*book_, name, nullptr, values, e); };
+  return detail::may(why, work) ? std::optional(values) : std::nullopt;
 }
 
 inline std::optional<span<const float>> weights::find(std::string_view name, std::uint64_t count,
                                                       error* why) const noexcept {
   if (why == nullptr && !contains(name)) return std::nullopt;
   span<const float> values;
-  const auto work = [&](error& problem) { return detail::find(*book_, name, &count, values, problem); };
-  return detail::guarded(why, work) ? std::optional(values) : std::nullopt;
+  const auto work = [&](error& e) { return detail::find(*book_, name, &count, values, e); };
+  return detail::may(why, work) ? std::optional(values) : std::nullopt;
 }
 
 inline void weights::load_all() const {
-  error why;
-  if (!detail::load_all(*book_, why)) detail::raise(std::move(why));
+  detail::must([&](error& why) { return detail::load_all(*book_, why); });
 }
 
 inline bool weights::try_load_all(error* why) const noexcept {
-  return detail::guarded(why, [&](error& problem) { return detail::load_all(*book_, problem); });
+  return detail::may(why, [&](error& e) { return detail::load_all(*book_, e); });
 }
 
 inline void weights::read(std::string_view name, float* values, std::uint64_t count) const {
-  error why;
-  if (!detail::read(*book_, name, values, count, why)) detail::raise(std::move(why));
+  detail::must([&](error& why) { return detail::read(*book_, name, values, count, why); });
 }
 
 inline bool weights::try_read(const tensor& tensor, std::uint64_t begin, std::uint64_t end, float* values,
                               error* why) const noexcept {
-  return detail::guarded(why, [&](error& problem) {
-    if (begin > end || end > tensor.count) {
-      return book_->fail(
-          problem, errc::range, {tensor.line, tensor.offset, tensor.name},
-          "values " + std::to_string(begin) + " to " + std::to_string(end) + " of " + std::to_string(tensor.count));
-    }
-    return detail::decode(*book_, {{&tensor, begin, end, values}}, problem);
-  });
+  return detail::may(why, [&](error& e) { return detail::read(*book_, {&tensor, begin, end, values}, e); });
 }
 
 inline void weights::read_all(float* const* values) const {
-  error why;
-  if (!detail::read_all(*book_, values, why)) detail::raise(std::move(why));
+  detail::must([&](error& why) { return detail::read_all(*book_, values, why); });
 }
 
 inline bool weights::try_read_all(float* const* values, error* why) const noexcept {
-  return detail::guarded(why, [&](error& problem) { return detail::read_all(*book_, values, problem); });
+  return detail::may(why, [&](error& e) { return detail::read_all(*book_, values, e); });
 }
 
 inline weights open(const std::string& path, const options& options) {
   std::unique_ptr<detail::book> book;
-  error why;
-  if (!detail::open(path, nullptr, options, book, why)) detail::raise(std::move(why));
+  detail::must([&](error& why) { return detail::open(path, nullptr, options, book, why); });
   return weights(std::move(book));
 }
 
 inline std::optional<weights> try_open(const std::string& path, error* why, const options& options) noexcept {
   std::unique_ptr<detail::book> book;
-  const auto work = [&](error& problem) { return detail::open(path, nullptr, options, book, problem); };
-  return detail::guarded(why, work) ? std::optional<weights>(std::move(book)) : std::nullopt;
+  const auto work = [&](error& e) { return detail::open(path, nullptr, options, book, e); };
+  return detail::may(why, work) ? std::optional<weights>(std::move(book)) : std::nullopt;
 }
 
 inline weights parse(std::string_view text, const std::string& name, const options& options) {
   std::unique_ptr<detail::book> book;
-  error why;
-  if (!detail::open(name, &text, options, book, why)) detail::raise(std::move(why));
+  detail::must([&](error& why) { return detail::open(name, &text, options, book, why); });
   return weights(std::move(book));
 }
 
 inline std::optional<weights> try_parse(std::string_view text, error* why, const std::string& name,
                                         const options& options) noexcept {
   std::unique_ptr<detail::book> book;
-  const auto work = [&](error& problem) { return detail::open(name, &text, options, book, problem); };
-  return detail::guarded(why, work) ? std::optional<weights>(std::move(book)) : std::nullopt;
+  const auto work = [&](error& e) { return detail::open(name, &text, options, book, e); };
+  return detail::may(why, work) ? std::optional<weights>(std::move(book)) : std::nullopt;
 }
 
 }  // namespace WTS_ABI
