@@ -80,7 +80,7 @@ def _choose(checkpoint: Checkpoint, root: Any) -> tuple[str, Any, str]:
         if others:
             raise _ambiguous(checkpoint, [".", *others])
         return "", root, "the file is a bare state_dict"
-    others = candidates(checkpoint, entries)
+    others = {} if _is_optimizer(entries) else candidates(checkpoint, entries)
     if len(others) == 1:
         path = next(iter(others))
         return path, others[path], f"{shown(path)} is the only entry that holds weights"
