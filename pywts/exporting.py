@@ -115,7 +115,7 @@ def export(
         (``"detectron2:eps=1e-3"`` sets a parameter), or a callable that takes ``pywts.Weights`` and returns what is to
         be written: a mapping, or pairs of a name and a tensor or array.
     dialect: ``"double"`` (two spaces before the first value) or ``"single"``; ``"auto"`` is the recipe's.
-    task: ``"detect"``, ``"segment"`` and so on: an error where the head is for another.
+    task: ``"detect"``, ``"segment"`` and so on, checked against the head: a warning where that is for another.
     strip_prefix: taken off the front of the names that have it.
     rename: pairs of a regular expression and a text as in ``re.sub``, or texts ``"REGEX=TEXT"``; in order.
     include: globs; only names that match one are written.

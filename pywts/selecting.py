@@ -50,14 +50,13 @@ def select(
 ) -> Selection:
     """Make the selection that the options of ``export`` describe."""
     chosen = choose(checkpoint, key)
-    notes = []
-    if task != "auto":
-        from .families.tasks import check_task
-
-        unchecked = check_task(checkpoint, chosen.value, task)
-        notes += [unchecked] if unchecked else []
     operated = operate(checkpoint, chosen, recipe)
     warnings = [*chosen.state.warnings, *operated.warnings]
+    if task != "auto":
+        from .families.tasks import doubts_about
+
+        doubts = doubts_about(checkpoint, chosen.value, task)
+        warnings += [doubts] if doubts else []
     items = without_junk(operated.items) if drop_junk else operated.items
     if include or exclude:
         items = selected(checkpoint.name, items, include, exclude)
@@ -73,6 +72,6 @@ def select(
         chosen=chosen,
         recipe=operated.recipe,
         dialect=operated.dialect if dialect == "auto" else dialect,
-        notes=(*notes, *operated.notes),
+        notes=operated.notes,
         warnings=(*warnings, *(hint for hint in hints if hint)),
     )

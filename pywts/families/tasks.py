@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..errors import OptionError, SelectionError, shown
+from ..errors import OptionError, shown
 from .head import head_of
 
 TYPE_CHECKING = False
@@ -25,10 +25,11 @@ TASKS = {
 _SHORT = {"classify": "cls", "segment": "seg"}
 
 
-def check_task(checkpoint: Checkpoint, value: Any, task: str) -> str | None:
-    """Compare a named task with the head's. A note where there is nothing to compare with."""
-    if task == "auto":
-        return None
+def doubts_about(checkpoint: Checkpoint, value: Any, task: str) -> str | None:
+    """What speaks against a named task: another head, or none to compare with. None where it fits.
+
+    It is no error: what is written follows from the head, whatever it was called.
+    """
     wanted = TASKS.get(task)
     if wanted is None:
         raise OptionError(f"type {shown(task)!r} is none of {', '.join(TASKS)}")
@@ -37,9 +38,8 @@ def check_task(checkpoint: Checkpoint, value: Any, task: str) -> str | None:
     if head is None or found is None:
         return f"type {task}: not checked, the head of these weights is of no kind that pywts knows"
     if found != wanted:
-        raise SelectionError(
-            f"{checkpoint.name}: is for {found} (its head is {shown(head.class_name)}), not for {wanted}; say "
-            f"-t {_SHORT.get(found, found)}, or leave -t out: what is written follows from the head, and with "
-            "--recipe none from nothing but the state_dict"
+        return (
+            f"the model is for {found} (its head is {shown(head.class_name)}), not for {wanted}: it was taken for what "
+            f"it is; say -t {_SHORT.get(found, found)}, and use the program for {found}"
         )
     return None
