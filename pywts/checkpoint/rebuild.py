@@ -79,8 +79,10 @@ class Rebuilder:
     def tensor(self, node: object, name: str) -> Tensor | Refused | None:
         """The tensor that a node would be, under a name."""
         kept = ""
-        for _ in range(_WRAPPING_DEPTH):
+        for wrapped in range(_WRAPPING_DEPTH):
             if type(node) is not Node:
+                if wrapped:
+                    raise self._error(name, "is a Parameter around nothing")
                 return None
             usual = node.tensor_view
             if usual is not None:
@@ -112,6 +114,8 @@ class Rebuilder:
                 node = (inner[2].items if kind_of(inner[2]) == "tuple" else [None])[0]
             else:
                 found = self._made(name, node, target)
+                if found is None and wrapped:
+                    raise self._error(name, f"is a Parameter around {shown(target or node.kind)}, which is no tensor")
                 if kept and isinstance(found, Tensor) and (found.dtype, kept) not in _EXACT and found.dtype != kept:
                     return Refused(
                         name, f"a tensor that is kept as {found.dtype} and used as {kept}", "save it with .cpu()"

@@ -29,9 +29,6 @@ _CODE_LIMIT = 64 << 20
 """Bytes of the text of one file of classes."""
 
 _WAY_OUT = "save the model before it is scripted or quantized"
-_CLASS = r"^class (\w+)(\(Module\))?[^\n]*:\n((?:[ \t][^\n]*\n|\n)*)"
-_LISTS = r"^  __(parameters|buffers)__ = \[(.*)\]$"
-_QUOTED = r'"((?:[^"\\]|\\.)*)"'
 
 
 def is_torchscript(archive: Archive, root: str) -> bool:
@@ -83,11 +80,11 @@ class _Class:
 
     __slots__ = ("buffers", "is_module", "own_state", "parameters")
 
-    def __init__(self, is_module: bool, parameters: list[str], buffers: list[str], own_state: bool) -> None:
+    def __init__(self, is_module: bool) -> None:
         self.is_module = is_module
-        self.parameters = parameters
-        self.buffers = buffers
-        self.own_state = own_state
+        self.parameters: list[str] = []
+        self.buffers: list[str] = []
+        self.own_state = False
         """whether what is pickled is what its __getstate__ gave, not its attributes"""
 
 
@@ -109,15 +106,32 @@ class _Code:
 
 
 def _classes_of(text: str) -> dict[str, _Class]:
+    """The classes of one file, line by line: headers at the margin, their lists indented by two."""
+    result: dict[str, _Class] = {}
+    current = _Class(False)
+    for line in text.split("\n"):
+        if line.startswith("class "):
+            name, opening, bases = line[6:].rstrip(":").partition("(")
+            current = result[name] = _Class(opening != "" and bases == "Module)")
+        elif line.startswith("  __parameters__ = ["):
+            current.parameters = _quoted(line)
+        elif line.startswith("  __buffers__ = ["):
+            current.buffers = _quoted(line)
+        elif line.startswith("  def __getstate__("):
+            current.own_state = True
+    return result
+
+
+def _quoted(line: str) -> list[str]:
+    """The quoted names of a list, up to the first that is not closed."""
     import re
 
-    result = {}
-    for name, module, body in re.findall(_CLASS, text + "\n", re.MULTILINE):
-        lists: dict[str, list[str]] = {"parameters": [], "buffers": []}
-        for kind, items in re.findall(_LISTS, body, re.MULTILINE):
-            lists[kind] = [_unquoted(item) for item in re.findall(_QUOTED, items)]
-        result[name] = _Class(bool(module), lists["parameters"], lists["buffers"], "\n  def __getstate__(" in body)
-    return result
+    names, item = [], re.compile(r'"((?:[^"\\]|\\.)*)",? ?')
+    found = item.match(line, line.index("[") + 1)
+    while found:
+        names.append(_unquoted(found[1]))
+        found = item.match(line, found.end())
+    return names
 
 
 def _unquoted(text: str) -> str:
