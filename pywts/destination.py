@@ -89,7 +89,7 @@ class Destination:
         except CoreError as error:
             raise self._failed(os.strerror(error.args[2])) from None
         except OSError as error:
-            raise self._failed(error.strerror) from None
+            raise self._failed(error.strerror or str(error)) from None
 
     def _write_directly(self, fill: Callable[[int], None]) -> None:
         # What was inherited goes on where it stands: opened again, a file would be written from its start.

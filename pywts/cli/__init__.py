@@ -37,22 +37,25 @@ def _guarded(run: object, arguments: list[str]) -> int:
     import os
     import signal
 
-    from ..errors import Error, OptionError
+    from ..errors import Error, OptionError, shown
 
     def terminated(*_: object) -> None:
         raise SystemExit(143)
 
     signal.signal(signal.SIGTERM, terminated)
+    if sys.stderr is None:  # closed: print() would take standard output for it
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
+    if hasattr(sys.stdout, "reconfigure"):  # what the terminal's encoding lacks is escaped
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         code: int = run(arguments)  # type: ignore[operator]
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
         return code
-    except OptionError as error:
-        print(f"pywts: {error}", file=sys.stderr)
-        return 2
     except Error as error:
-        print(f"pywts: {error}", file=sys.stderr)
-        return 1
+        lines = str(error).split("\n")  # paths in it may hold what a terminal obeys
+        print("pywts:", "\n".join(shown(line, 1_000_000) for line in lines), file=sys.stderr)
+        return 2 if isinstance(error, OptionError) else 1
     except KeyboardInterrupt:
         print("pywts: interrupted; nothing was left behind", file=sys.stderr)
         return 130

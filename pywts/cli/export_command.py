@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from ..errors import Error, shown
+from ..errors import Error, OptionError, OutputError, shown
 from ..exporting import Exported, Plan, export, plan
 from .arguments import Formatter, add_options, options_of, selection_of
 
@@ -38,7 +38,7 @@ def run(arguments: list[str]) -> int:
         import json
 
         print(json.dumps({"error": {"kind": type(error).__name__, "message": str(error)}}))
-        return 1
+        return 2 if isinstance(error, OptionError) else 1
     return 0
 
 
@@ -61,7 +61,10 @@ def _parser() -> argparse.ArgumentParser:
 
 def _export(source: str, parsed: argparse.Namespace) -> Exported:
     output: str | BinaryIO | None = parsed.output
-    if output == "-":  # a trusted child has another standard output
+    if output == "-":
+        if sys.stdout is None:
+            raise OutputError("standard output is closed; give a file to -o")
+        # A trusted child has another standard output.
         output = sys.stdout.buffer if parsed.trust else "/dev/stdout"
     progress = None
     if not (parsed.quiet or parsed.json) and sys.stderr.isatty():
