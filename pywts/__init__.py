@@ -56,6 +56,28 @@ _HOMES = {
 __all__ = [name for name in _HOMES if not name.startswith("_")]
 
 
+def _find_native_module() -> None:
+    """Take the native module of the installed package where this is the source tree, which has none.
+
+    Python started in a clone's top folder finds ``pywts/`` there first, also after ``pip install .``.
+    """
+    import sys
+    from _imp import extension_suffixes
+    from os.path import exists, join
+
+    def has_it(folder: str) -> bool:
+        return any(exists(join(folder, f"_core{suffix}")) for suffix in extension_suffixes())
+
+    if not has_it(__path__[0]):
+        found = next((folder for entry in sys.path if has_it(folder := join(entry, __name__))), None)
+        if found is None:
+            raise ImportError("pywts is not built here: run `pip install .` in its top folder")
+        __path__.append(found)
+
+
+_find_native_module()
+
+
 def __getattr__(name: str) -> object:
     home = _HOMES.get(name)
     if home is None:
