@@ -1,6 +1,7 @@
 // The only file that knows Python: checks what is handed over, releases the GIL, calls the core.
 #include <pybind11/pybind11.h>
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <memory>
@@ -210,6 +211,9 @@ py::str decode(std::string_view text) {
   return result;
 }
 
+constexpr std::size_t kMostPlain = 4096;  // a tensor's arguments are some dozens
+constexpr std::size_t kMostAxes = 64;
+
 class Node {
  public:
   Node(std::shared_ptr<Pickle> pickle, pickle::Id id) : pickle_(std::move(pickle)), id_(id) {}
@@ -242,6 +246,12 @@ class Node {
     py::list result(size);
     for (std::size_t i = 0; i < size; ++i) result[i] = node(data[i].state);
     return result;
+  }
+
+  // How many items, entries or states there are, whichever are most.
+  std::size_t length() const noexcept {
+    const pickle::Document& doc = document();
+    return std::max({doc.items(id_).size(), doc.pairs(id_).size(), doc.builds(id_).size()});
   }
 
   // Every persistent id of the whole pickle, in the order of their making.
@@ -306,8 +316,12 @@ class Node {
   py::str module() const { return decode(document().module(id_)); }
   py::str name() const { return decode(document().name(id_)); }
 
-  // Tuples as tuples, scalars as values, to `depth` levels; anything else, and what lies deeper, as nodes.
-  py::object plain(int depth) const { return plain_of(id_, depth); }
+  // Tuples as tuples, scalars as values, to `depth` levels; anything else, and what lies deeper or beyond kMostPlain
+  // items in all, as nodes.
+  py::object plain(int depth) const {
+    std::size_t left = kMostPlain;
+    return plain_of(id_, depth, left);
+  }
 
  private:
   const pickle::Document& document() const noexcept { return pickle_->document; }
@@ -327,6 +341,7 @@ class Node {
     const pickle::Document& doc = document();
     if (doc.kind(id) != pickle::Kind::tuple) return py::none();
     const auto items = doc.items(id);
+    if (items.size() > kMostAxes) return py::none();
     py::tuple result(items.size());
     for (std::size_t i = 0; i < items.size(); ++i) {
       if (!natural(items[i])) return py::none();
@@ -384,11 +399,13 @@ class Node {
     }
   }
 
-  py::object plain_of(pickle::Id id, int depth) const {
+  py::object plain_of(pickle::Id id, int depth, std::size_t& left) const {
     if (document().kind(id) != pickle::Kind::tuple || depth <= 0) return value_of(id);
     const auto [data, size] = document().items(id);
+    if (size > left) return value_of(id);
+    left -= size;
     py::tuple result(size);
-    for (std::size_t i = 0; i < size; ++i) result[i] = plain_of(data[i], depth - 1);
+    for (std::size_t i = 0; i < size; ++i) result[i] = plain_of(data[i], depth - 1, left);
     return result;
   }
 
@@ -489,6 +506,7 @@ PYBIND11_MODULE(_core, module, py::mod_gil_not_used()) {
       .def_property_readonly("items", &Node::items)
       .def_property_readonly("entries", &Node::entries)
       .def_property_readonly("builds", &Node::builds)
+      .def_property_readonly("length", &Node::length)
       .def_property_readonly("persistents", &Node::persistents)
       .def_property_readonly("target", &Node::target)
       .def_property_readonly("called", &Node::called)

@@ -14,7 +14,7 @@ class Limits(Record):
     """bytes of one pickle, inflated"""
     opcodes: int = 100_000_000
     """pickle opcodes"""
-    nodes: int = 50_000_000
+    nodes: int = 16_000_000
     """objects that a pickle describes"""
     depth: int = 1_000
     """levels of modules inside modules"""

@@ -24,6 +24,8 @@ _END64 = struct.Struct("<4sQ2H2I4Q")
 _CENTRAL = struct.Struct("<4s6H3I5H2I")
 _LOCAL = struct.Struct("<4s5H3I2H")
 _STORED, _DEFLATED = 0, 8
+_INFLATED = 256 << 20
+"""Bytes that a deflated entry may inflate to in memory: a bomb is small, and a pickle's values are not in it."""
 _ENCRYPTED, _STREAMED = 0x1, 0x8
 
 
@@ -93,6 +95,7 @@ class Archive:
 
     def read(self, entry: Entry, limit: int) -> bytes:
         """An entry's content, inflated and checked against its CRC32 (0 means that none was computed)."""
+        limit = limit if entry.stored else min(limit, _INFLATED)
         if entry.size > limit:
             raise LimitError(f"{self.file.name}: {shown(entry.name)} has {entry.size} bytes, over the limit of {limit}")
         import zlib

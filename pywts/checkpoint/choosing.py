@@ -106,11 +106,18 @@ def _choose_of_sequence(checkpoint: Checkpoint, root: Any) -> tuple[str, Any, st
 def _named(checkpoint: Checkpoint, entries: dict[Any, Any]) -> dict[str, tuple[str, Any]]:
     """The well-known keys that hold weights, each with the path and value of what lies there."""
     found = {}
+    empty: set[int] = set()  # mappings without weights, which several keys may share
     for key in (*EMA_KEYS, *KEYS):
-        if key in entries:
-            inner = _weights_in(checkpoint, entries[key], key)
-            if inner is not None:
-                found[key] = inner
+        if key not in entries:
+            continue
+        nested = checkpoint.mapping(entries[key])
+        if nested is not None and id(nested) in empty:
+            continue
+        inner = _weights_in(checkpoint, entries[key], key)
+        if inner is not None:
+            found[key] = inner
+        elif nested is not None:
+            empty.add(id(nested))
     return found
 
 
@@ -142,10 +149,18 @@ def _weights_in(checkpoint: Checkpoint, value: Any, path: str) -> tuple[str, Any
 
 
 def candidates(
-    checkpoint: Checkpoint, entries: dict[Any, Any], prefix: str = "", depth: int = _NESTING
+    checkpoint: Checkpoint,
+    entries: dict[Any, Any],
+    prefix: str = "",
+    depth: int = _NESTING,
+    passed: set[int] | None = None,
 ) -> dict[str, Any]:
-    """Everything in a mapping that could be weights, by dotted path; training state is passed over."""
+    """Everything in a mapping that could be weights, by dotted path; training state is passed over.
+
+    A mapping that is met again, which a file can have it be without end, is not looked through again.
+    """
     found: dict[str, Any] = {}
+    passed = set() if passed is None else passed
     for key, value in entries.items():
         if checkpoint.is_tensor(value) or not isinstance(key, (str, int)):
             continue
@@ -156,8 +171,9 @@ def candidates(
             found[path] = value
         elif depth > 1:
             nested = checkpoint.mapping(value)
-            if nested and not _is_optimizer(nested):
-                found.update(candidates(checkpoint, nested, f"{path}.", depth - 1))
+            if nested and id(nested) not in passed and not _is_optimizer(nested):
+                passed.add(id(nested))
+                found.update(candidates(checkpoint, nested, f"{path}.", depth - 1, passed))
         if len(found) > 64:
             break
     return found

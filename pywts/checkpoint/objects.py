@@ -7,6 +7,7 @@ recurses, so that shared, cyclic and deeply nested records cost no more than wha
 from __future__ import annotations
 
 from .._core import Node
+from ..errors import LimitError
 from .allowlist import (
     BYTES_CALLS,
     BYTES_CODECS,
@@ -23,6 +24,17 @@ if TYPE_CHECKING:
     from typing import Any
 
 
+MOST_ITEMS = 500_000
+"""Entries of one container beyond which a pickle is no checkpoint, and would take more memory than it is worth."""
+
+_MOST_STATES = 16
+"""Times that one object may be given a state; pickles do it once."""
+
+
+class TooMany(LimitError):
+    """More than may be brought into Python; whoever knows the file's name puts it before the message."""
+
+
 def mapping(node: object) -> dict[Any, Any] | None:
     """The entries of a dict, of a known mapping, or of any record that items were set on.
 
@@ -31,10 +43,10 @@ def mapping(node: object) -> dict[Any, Any] | None:
     node = _untagged(node)
     kind = kind_of(node)
     if kind == "dict":
-        return dict(node.entries)  # type: ignore[attr-defined]
+        return dict(_bounded(node).entries)
     if kind != "call":
         return None
-    entries = node.entries  # type: ignore[attr-defined]
+    entries = _bounded(node).entries
     if _called(node) in MAPPINGS:
         result = {}
         for argument in arguments(node)[-1:]:
@@ -46,7 +58,7 @@ def mapping(node: object) -> dict[Any, Any] | None:
 
 def _pairs(node: object) -> dict[Any, Any]:
     if kind_of(node) == "dict":
-        return dict(node.entries)  # type: ignore[attr-defined]
+        return dict(_bounded(node).entries)
     result = {}
     for item in sequence(node) or ():
         pair = sequence(item)
@@ -60,15 +72,22 @@ def sequence(node: object) -> list[Any] | None:
     node = _untagged(node)
     kind = kind_of(node)
     if kind in ("list", "tuple", "set", "frozenset"):
-        return node.items  # type: ignore[attr-defined,no-any-return]
+        return _bounded(node).items
     if kind != "call":
         return None
     if _called(node) in SEQUENCES:
         given = arguments(node)[:1]
         inner = _untagged(given[0]) if given else None
-        first = inner.items if kind_of(inner) in ("list", "tuple", "set", "frozenset") else []  # type: ignore[attr-defined]
-        return first + node.items  # type: ignore[attr-defined,no-any-return]
-    return node.items or None  # type: ignore[attr-defined]
+        first = _bounded(inner).items if kind_of(inner) in ("list", "tuple", "set", "frozenset") else []
+        return first + _bounded(node).items
+    return _bounded(node).items or None
+
+
+def _bounded(node: Any) -> Node:
+    """The node, if what it holds may be brought into Python."""
+    if node.length > MOST_ITEMS:
+        raise TooMany(f"a container of {node.length} entries, made at byte {node.position} of its pickle")
+    return node  # type: ignore[no-any-return]
 
 
 def _called(node: Any) -> str | None:
@@ -94,24 +113,26 @@ def arguments(node: object) -> list[Any]:
     if kind_of(node) != "call":
         return []
     found = node.arguments  # type: ignore[attr-defined]
-    return found.items if kind_of(found) == "tuple" else []
+    return _bounded(found).items if kind_of(found) == "tuple" else []
 
 
 def attributes(node: object) -> dict[str, Any] | None:
     """An object's ``__dict__`` (and slots) as its state was recorded, or None where it has none."""
     if kind_of(node) != "call":
         return None
-    builds = node.builds  # type: ignore[attr-defined]
+    builds = _bounded(node).builds
     if not builds:
         return None
+    if len(builds) > _MOST_STATES:
+        raise TooMany(f"an object that is given {len(builds)} states, made at byte {builds[0].position} of its pickle")
     result: dict[str, Any] = {}
     for state in builds:
         parts = [state]
-        if kind_of(state) == "tuple" and len(state.items) == 2:
+        if kind_of(state) == "tuple" and state.length == 2:
             parts = state.items
         for part in parts:
             if kind_of(part) == "dict":
-                result.update((key, value) for key, value in part.entries if isinstance(key, str))
+                result.update((key, value) for key, value in _bounded(part).entries if isinstance(key, str))
     return result
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from ..errors import CheckpointError, shown
+from ..errors import CheckpointError, LimitError, shown
 from .files import SourceFile
+from .objects import TooMany
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,6 +28,9 @@ def _opened(path: str | os.PathLike[str], limits: Limits, in_parts: bool) -> Che
         if head[:1] == b"\x80" and b"joblib.numpy_pickle" not in head:
             return _open_pickle(file, limits)
         return _open_other(file, head, limits, in_parts)
+    except TooMany as error:
+        file.close()
+        raise LimitError(f"{file.name}: {error}") from None
     except BaseException:
         file.close()
         raise

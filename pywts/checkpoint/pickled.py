@@ -6,7 +6,7 @@ from .._core import Node, PickleError, parse_pickle
 from ..errors import CheckpointError, LimitError, shown
 from ..tensor import Refused, Tensor
 from .allowlist import REFUSED_TENSORS
-from .objects import attributes, class_name, mapping, sequence, value_of
+from .objects import TooMany, attributes, class_name, mapping, sequence, value_of
 from .rebuild import Rebuilder
 from .state_dict import TABLES
 
@@ -56,42 +56,53 @@ class PickledCheckpoint:
         """the container, in words: "zip archive" """
         self.root = root
         self.limits = limits
+        self._mappings: dict[int, dict[Any, Any] | None] = {}
         self._rebuilder = Rebuilder(name, find_storage, limits)
         self.close = close
 
+    def _ask(self, view: Callable[[Any], Any], value: Any) -> Any:
+        try:
+            return view(value)
+        except TooMany as error:
+            raise LimitError(f"{self.name}: {error}") from None
+
     def mapping(self, value: Any) -> dict[Any, Any] | None:
-        """A mapping's entries, or None."""
-        return mapping(value)
+        """A mapping's entries, or None; for the same object the same dict."""
+        if not isinstance(value, Node):
+            return None
+        if value.id not in self._mappings:
+            self._mappings[value.id] = self._ask(mapping, value)
+        return self._mappings[value.id]
 
     def sequence(self, value: Any) -> list[Any] | None:
         """A list's or tuple's items, or None."""
-        return sequence(value)
+        return self._ask(sequence, value)  # type: ignore[no-any-return]
 
     def attributes(self, value: Any) -> dict[str, Any] | None:
         """An object's attributes, or None."""
-        return attributes(value)
+        return self._ask(attributes, value)  # type: ignore[no-any-return]
 
     def class_name(self, value: Any) -> str | None:
         """The dotted name of an object's class, or None."""
-        return class_name(value)
+        return self._ask(class_name, value)  # type: ignore[no-any-return]
 
     def plain(self, value: Any) -> Any:
         """A scalar's Python value; anything else as it is."""
-        return value_of(value)
+        return self._ask(value_of, value)
 
     def truthy(self, value: Any) -> bool:
         """What ``bool()`` of the real object would say, as far as the record tells."""
-        plain = value_of(value)
+        plain = self.plain(value)
         if not isinstance(plain, Node):
             return bool(plain)
         if plain.kind in ("list", "tuple", "set", "frozenset", "dict"):
-            return bool(plain.items or plain.entries)
-        entries = mapping(plain)
+            return plain.length > 0
+        entries = self.mapping(plain)
         return entries is None or bool(entries)
 
     def is_module(self, value: Any) -> bool:
         """Whether a value is the record of an ``nn.Module``."""
-        found = attributes(value)
+        found = self.attributes(value)
         return found is not None and all(table in found for table in TABLES)
 
     def is_tensor(self, value: Any) -> bool:
@@ -100,7 +111,10 @@ class PickledCheckpoint:
 
     def tensor(self, value: Any, name: str) -> Tensor | Refused | None:
         """The described tensor, a refusal, or None where the value is no tensor."""
-        return self._rebuilder.tensor(value, name)
+        try:
+            return self._rebuilder.tensor(value, name)
+        except TooMany as error:
+            raise LimitError(f"{self.name}: tensor {shown(name)}: {error}") from None
 
     def same(self, a: Any, b: Any) -> bool:
         """Whether two values are one object."""
@@ -108,12 +122,12 @@ class PickledCheckpoint:
 
     def describe(self, value: Any) -> str:
         """What a value is, in a few words."""
-        plain = value_of(value)
+        plain = self.plain(value)
         if not isinstance(plain, Node):
             return f"{type(plain).__name__} {shown(repr(plain), 40)}"
         if self.is_tensor(plain):
             return "a tensor"
-        name = class_name(plain)
+        name = self.class_name(plain)
         if name and plain.target not in REFUSED_TENSORS:
             return shown(name)
         kind = plain.kind

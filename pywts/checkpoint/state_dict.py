@@ -15,8 +15,13 @@ if TYPE_CHECKING:
 
     from .protocol import Checkpoint
 
+    _Parts = tuple[list[tuple[str, Any]], list[tuple[str, Any]], bool]
+
 TABLES = ("_parameters", "_buffers", "_modules")
 """The attributes that make an object's record a module's."""
+
+_CYCLE = 64
+"""The depth at which a module is looked for among its ancestors; a cycle comes to it in time."""
 
 _HOOKS = ("_state_dict_hooks", "_state_dict_pre_hooks")
 
@@ -42,6 +47,7 @@ def state_dict_of_module(checkpoint: Checkpoint, module: Any) -> StateDict:
     # Children wait on a stack, so that deep nesting costs no recursion; the path to each is kept to find cycles.
     waiting: list[tuple[Any, str, tuple[Any, ...]]] = [(module, "", ())]
     hooked: list[str] = []
+    known: dict[Any, _Parts] = {}  # a module may be shared by many
     visits = 0
     while waiting:
         current, prefix, path = waiting.pop()
@@ -50,33 +56,36 @@ def state_dict_of_module(checkpoint: Checkpoint, module: Any) -> StateDict:
             raise LimitError(f"{checkpoint.name}: more than {limits.tensors} modules and tensors in one state_dict")
         if len(path) > limits.depth:
             raise LimitError(f"{checkpoint.name}: modules nest deeper than the limit of {limits.depth}")
-        if any(checkpoint.same(current, ancestor) for ancestor in path):
+        if len(prefix) > limits.name_length:
+            raise LimitError(f"{checkpoint.name}: names longer than the limit of {limits.name_length}: {shown(prefix)}")
+        if len(path) == _CYCLE and any(checkpoint.same(current, ancestor) for ancestor in path):
             raise CheckpointError(f"{checkpoint.name}: module {shown(prefix)} contains itself")
-        found = checkpoint.attributes(current)
-        if found is None or not all(table in found for table in TABLES):
-            raise CheckpointError(f"{checkpoint.name}: {shown(prefix) or 'the root'} is no module")
-        parameters, buffers, children = (_table(checkpoint, found[table], prefix, table) for table in TABLES)
-        transient = {
-            checkpoint.plain(name) for name in checkpoint.sequence(found.get("_non_persistent_buffers_set")) or ()
-        }
-        for name, value in parameters.items():
+        if current not in known:
+            known[current] = _parts(checkpoint, current, prefix)
+        tensors, children, has_hooks = known[current]
+        for name, value in tensors:
             _add(checkpoint, result, prefix + name, value)
-        for name, value in buffers.items():
-            if name not in transient:
-                _add(checkpoint, result, prefix + name, value)
-        if any(checkpoint.mapping(found.get(hook)) for hook in _HOOKS):
+        if has_hooks:
             hooked.append(prefix.rstrip(".") or "the module itself")
-        waiting.extend(
-            (child, f"{prefix}{name}.", (*path, current))
-            for name, child in reversed(children.items())
-            if checkpoint.plain(child) is not None
-        )
+        waiting.extend((child, f"{prefix}{name}.", (*path, current)) for name, child in children)
     if hooked:
         result.warnings.append(
             f"{shown(hooked[0])} has state_dict hooks, which only its class can run: names or values may differ from "
             "what the training program would save"
         )
     return result
+
+
+def _parts(checkpoint: Checkpoint, module: Any, prefix: str) -> _Parts:
+    """A module's own tensors, its children from last to first, and whether it has hooks."""
+    found = checkpoint.attributes(module)
+    if found is None or not all(table in found for table in TABLES):
+        raise CheckpointError(f"{checkpoint.name}: {shown(prefix) or 'the root'} is no module")
+    parameters, buffers, children = (_table(checkpoint, found[table], prefix, table) for table in TABLES)
+    transient = {checkpoint.plain(name) for name in checkpoint.sequence(found.get("_non_persistent_buffers_set")) or ()}
+    tensors = [*parameters.items(), *((name, value) for name, value in buffers.items() if name not in transient)]
+    modules = [(name, child) for name, child in reversed(children.items()) if checkpoint.plain(child) is not None]
+    return tensors, modules, any(checkpoint.mapping(found.get(hook)) for hook in _HOOKS)
 
 
 def state_dict_of_mapping(checkpoint: Checkpoint, value: Any) -> StateDict:
