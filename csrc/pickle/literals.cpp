@@ -11,7 +11,17 @@
 namespace pywts::pickle {
 namespace {
 
+// The digits that long integers are reckoned in, and what holds the product of two.
+#if defined(__SIZEOF_INT128__)
+using Limb = std::uint64_t;
 __extension__ typedef unsigned __int128 Wide;
+constexpr Limb kDecimalChunk = 1'000'000'000'000'000'000;  // the largest power of ten that a limb holds, or nearly
+#else
+using Limb = std::uint32_t;
+using Wide = std::uint64_t;
+constexpr Limb kDecimalChunk = 1'000'000'000;
+#endif
+constexpr unsigned kLimbBits = sizeof(Limb) * 8;
 
 unsigned byte_at(std::string_view text, std::size_t index) noexcept { return static_cast<unsigned char>(text[index]); }
 
@@ -107,25 +117,26 @@ bool take_digits(std::string_view& text, Digits& digits) noexcept {
   return before != '_';
 }
 
-using Limbs = std::vector<std::uint64_t>;  // a magnitude, least significant first
+using Limbs = std::vector<Limb>;  // a magnitude, least significant first
 
-void multiply_add(Limbs& limbs, std::uint64_t factor, std::uint64_t carry) {
-  for (std::uint64_t& limb : limbs) {
+void multiply_add(Limbs& limbs, Limb factor, Limb carry) {
+  for (Limb& limb : limbs) {
     const Wide product = static_cast<Wide>(limb) * factor + carry;
-    limb = static_cast<std::uint64_t>(product);
-    carry = static_cast<std::uint64_t>(product >> 64);
+    limb = static_cast<Limb>(product);
+    carry = static_cast<Limb>(product >> kLimbBits);
   }
   if (carry != 0) limbs.push_back(carry);
 }
 
 Limbs decimal_magnitude(const Digits& digits) {
   Limbs limbs;
-  std::uint64_t chunk = 0, scale = 1;
+  Limb chunk = 0;
+  Limb scale = 1;
   for (const char c : digits.text) {
     if (c == '_') continue;
     chunk = chunk * 10 + digit_value(c);
     scale *= 10;
-    if (scale == 1'000'000'000'000'000'000u) {
+    if (scale == kDecimalChunk) {
       multiply_add(limbs, scale, chunk);
       chunk = 0;
       scale = 1;
@@ -137,13 +148,14 @@ Limbs decimal_magnitude(const Digits& digits) {
 
 Limbs binary_magnitude(const Digits& digits) {
   const unsigned bits = digits.base == 16 ? 4 : digits.base == 8 ? 3 : 1;
-  Limbs limbs(digits.count * bits / 64 + 1);
+  Limbs limbs(digits.count * bits / kLimbBits + 1);
   std::size_t at = 0;
   for (std::size_t i = digits.text.size(); i-- > 0;) {
     if (digits.text[i] == '_') continue;
-    const std::uint64_t value = digit_value(digits.text[i]);
-    limbs[at / 64] |= value << at % 64;
-    if (at % 64 + bits > 64) limbs[at / 64 + 1] |= value >> (64 - at % 64);
+    const Limb value = digit_value(digits.text[i]);
+    const std::size_t shift = at % kLimbBits;
+    limbs[at / kLimbBits] |= value << shift;
+    if (shift + bits > kLimbBits) limbs[at / kLimbBits + 1] |= value >> (kLimbBits - shift);
     at += bits;
   }
   return limbs;
@@ -153,16 +165,16 @@ Limbs binary_magnitude(const Digits& digits) {
 std::string signed_bytes(Limbs limbs, bool negative) {
   limbs.push_back(0);  // room for the sign
   if (negative) {
-    std::uint64_t carry = 1;
-    for (std::uint64_t& limb : limbs) {
-      limb = ~limb + carry;
-      carry = carry != 0 && limb == 0 ? 1 : 0;
+    bool carry = true;
+    for (Limb& limb : limbs) {
+      limb = ~limb + (carry ? 1 : 0);
+      carry = carry && limb == 0;
     }
   }
   std::string bytes;
-  bytes.reserve(limbs.size() * 8);
-  for (const std::uint64_t limb : limbs) {
-    for (unsigned shift = 0; shift < 64; shift += 8) bytes.push_back(static_cast<char>(limb >> shift & 0xff));
+  bytes.reserve(limbs.size() * sizeof(Limb));
+  for (const Limb limb : limbs) {
+    for (unsigned shift = 0; shift < kLimbBits; shift += 8) bytes.push_back(static_cast<char>(limb >> shift & 0xff));
   }
   bytes.resize(without_sign_bytes(bytes).size());
   return bytes;

@@ -4,6 +4,12 @@
 // inspect and scan share one opinion of what a pickle says. What a pickle would import is a Global node, what it
 // would call is a Call node; BUILD, APPEND(S), SETITEM(S) and ADDITEMS on those are recorded on the node, not carried
 // out. What can never work, whatever the imported code does (SETITEM on a tuple, a list as a key), is an Error.
+//
+// Where it does not follow CPython:
+// - An Error: frames that lie (read differently from memory and from a file), out-of-band buffers, a STACK_GLOBAL whose
+//   names only running would tell, items set or appended in a bytearray, a list's item set at what only running would
+//   tell, decimal integers of more than 10,000 digits (CPython: 4300, if nobody asks for more), and the limits.
+// - No error: extension codes are recorded, registered or not; a Python 2 str that is not UTF-8 is a bytes node.
 #pragma once
 
 #include <cstddef>
@@ -44,8 +50,8 @@ enum class How : std::uint8_t { reduce, newobj, newobj_ex, obj, inst, extension 
 
 struct Limits {
   std::uint64_t opcodes = 100'000'000;    // executed
-  std::uint64_t nodes = 32'000'000;       // made; a node costs 24 bytes
-  std::uint64_t memo = 32'000'000;        // memo entries; an index may be any number and costs no memory of its own
+  std::uint64_t nodes = 16'000'000;       // made; a node costs 24 bytes
+  std::uint64_t memo = 16'000'000;        // memo entries; an index may be any number and costs no memory of its own
   std::uint64_t integer_bytes = 1 << 20;  // of one integer
 };
 
