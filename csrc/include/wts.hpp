@@ -715,7 +715,7 @@ class source {
 #endif
 
   void hold(std::string_view text) noexcept {
-    memory_ = text.data();
+    memory_ = text.empty() ? "" : text.data();
     size_ = text.size();
   }
 
@@ -995,6 +995,7 @@ class indexer {
   bool run() {
     if (!read_count()) return false;
     for (std::uint64_t i = 0; i < count_; ++i) {
+      tensor_ = {};
       skip_blank_lines();
       if (in_.peek() == cursor::end) {
         return fail(errc::cut, "the file announces " + counted(count_, "tensor") + " and holds " + std::to_string(i));
@@ -1032,7 +1033,6 @@ class indexer {
 
   // A line: its name, its number of values, and where they are.
   bool read_line() {
-    tensor_ = {};
     tensor_.line = line_;
     if (in_.peek() == ' ') return fail(errc::line, "the line begins with a space: a tensor without a name");
     std::string name;
@@ -1044,8 +1044,9 @@ class indexer {
     tensor_.name = book_.names.emplace_back(std::move(name));
     const bool one_space = in_.skip_spaces() == 1;
     if (in_.peek() == cursor::end) return fail(errc::cut, "the file ends in this line");
+    number_ = in_.offset();
     if (!in_.read_number(0xffffffff, tensor_.count)) {
-      return fail(errc::line, "the name is not followed by a number of values (0 to 4294967295)");
+      return fail(errc::line, "the name is not followed by a number of values (0 to 4294967295)", number_);
     }
     const std::uint64_t after = in_.offset();
     const tensor plain = tensor_;
@@ -1094,11 +1095,11 @@ class indexer {
     const char* const wanted = "the name is not followed by a type (0: float, 1: half) and a number of values";
     const std::uint64_t type = tensor_.count;
     tensor_.dialect = type == 0 ? dialect::typed : dialect::typed_half;
-    if (type > 1 || in_.skip_spaces() != 1) return fail(errc::line, wanted);
+    if (type > 1 || in_.skip_spaces() != 1) return fail(errc::line, wanted, number_);
     const std::uint64_t start = in_.offset();
     const bool zero = in_.peek() == '0';  // a number has no zeros before it, as a value may
     if (!in_.read_number(0xffffffff, tensor_.count) || (zero && in_.offset() != start + 1)) {
-      return fail(errc::line, wanted);
+      return fail(errc::line, wanted, number_);
     }
     return scan();
   }
@@ -1185,7 +1186,8 @@ class indexer {
   std::uint64_t line_ = 1;
   std::uint64_t count_ = 0;
   bool typed_ = false;
-  tensor tensor_;  // the one of this line
+  tensor tensor_;             // the one of this line
+  std::uint64_t number_ = 0;  // the offset of what follows its name
 };
 
 inline const tensor* describe(const book& book, std::string_view name) noexcept {
@@ -1222,7 +1224,7 @@ inline std::vector<std::string_view> nearest(const book& book, std::string_view 
   if (name.size() > 256) return {};
   std::vector<std::pair<std::size_t, std::size_t>> found;  // distance, index
   std::vector<std::size_t> row;
-  const std::size_t limit = (std::max)(std::size_t{2}, name.size() / 3);
+  const std::size_t limit = name.size() / 3;
   for (std::size_t i = 0; i < book.tensors.size(); ++i) {
     const std::string_view other = book.tensors[i].name;
     const bool prefixed = !name.empty() && (ends(other, name) || ends(name, other));  // by "module.", say
