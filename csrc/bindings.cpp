@@ -213,6 +213,7 @@ py::str decode(std::string_view text) {
 
 constexpr std::size_t kMostPlain = 4096;  // a tensor's arguments are some dozens
 constexpr std::size_t kMostAxes = 64;
+constexpr std::size_t kMostIntegerBytes = 1024;  // Python refuses to print integers of more than 4300 digits
 
 class Node {
  public:
@@ -223,7 +224,7 @@ class Node {
   std::uint64_t position() const noexcept { return document().position(id_); }
   bool same(const Node& other) const noexcept { return pickle_ == other.pickle_ && id_ == other.id_; }
 
-  // The Python value of a scalar; every other kind of node is itself.
+  // The Python value of a scalar; every other kind of node, and an integer without measure, is itself.
   py::object value() const { return value_of(id_); }
 
   py::list items() const {
@@ -383,6 +384,7 @@ class Node {
       case pickle::Kind::integer:
         if (doc.big(id)) {
           const std::string_view bytes = doc.text(id);
+          if (bytes.size() > kMostIntegerBytes) return py::cast(node(id));
           return py::module_::import("builtins").attr("int").attr("from_bytes")(
               py::bytes(bytes.data(), bytes.size()), "little", py::arg("signed") = true);
         }

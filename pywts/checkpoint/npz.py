@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..errors import CheckpointError, shown
 from ..tensor import ITEM_SIZES, Refused, Tensor, contiguous_strides
 from .named import NamedTensors
-from .rebuild import numpy_dtype
+from .rebuild import MOST_AXES, numpy_dtype
 from .zip import storage_of_entry
 
 TYPE_CHECKING = False
@@ -48,6 +48,10 @@ def _array(archive: Archive, entry: Entry, name: str, limits: Limits) -> Tensor 
         return Refused(name, f"a NumPy array of {shown(dtype)}", "convert it to float32 before it is saved")
     shape = tuple(int(size.rstrip(b"L")) for size in found[3].replace(b" ", b"").split(b",") if size)
     strides = contiguous_strides(shape[::-1])[::-1] if found[2] == b"True" else contiguous_strides(shape)
+    if len(shape) > MOST_AXES:
+        raise CheckpointError(
+            f"{archive.file.name}: {shown(entry.name)} has {len(shape)} axes; it is damaged or hostile"
+        )
     size = ITEM_SIZES[dtype]
     for length in shape:
         size *= length

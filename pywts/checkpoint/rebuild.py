@@ -49,7 +49,7 @@ _WRAPPING_DEPTH = 16
 _TOO_MUCH = 1 << 62
 """Elements or bytes beyond which arithmetic on 64 bits is not safe."""
 
-_MOST_AXES = 64
+MOST_AXES = 64
 """Axes of a tensor, as NumPy and torch's own loops bound them."""
 
 _EXACT = (("float32", "bfloat16"),)
@@ -173,8 +173,8 @@ class Rebuilder:
         """A described tensor whose every element lies inside its storage."""
         if type(shape) is not tuple or type(strides) is not tuple or len(shape) != len(strides):
             raise self._error(name, "has a broken shape or stride")
-        if len(shape) > _MOST_AXES:
-            raise self._error(name, f"has {len(shape)} axes, over the limit of {_MOST_AXES}")
+        if len(shape) > MOST_AXES:
+            raise self._error(name, f"has {len(shape)} axes, over the limit of {MOST_AXES}")
         for value in (offset, *shape, *strides):
             if type(value) is not int or value < 0:
                 raise self._error(

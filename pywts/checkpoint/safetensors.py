@@ -12,6 +12,7 @@ import sys
 from ..errors import CheckpointError, LimitError, shown
 from ..tensor import ITEM_SIZES, Refused, Storage, Tensor, contiguous_strides
 from .named import NamedTensors
+from .rebuild import MOST_AXES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -101,10 +102,12 @@ def _checked(file: SourceFile, name: str, entry: Any) -> tuple[str, str, tuple[i
         raise _damaged(file, f"the entry of {shown(name)} lacks its dtype, shape or data_offsets") from None
     if type(shape) is not list or any(type(value) is not int or value < 0 for value in (*shape, begin, end)):
         raise _damaged(file, f"the entry of {shown(name)} has a shape or span that is no row of natural numbers")
-    if code not in _DTYPES:
+    if type(code) is not str or code not in _DTYPES:
         raise CheckpointError(
             f"{file.name}: tensor {shown(name)} has the dtype {shown(code)}, which is unknown; save it as F32"
         )
+    if len(shape) > MOST_AXES:
+        raise _damaged(file, f"tensor {shown(name)} has {len(shape)} axes, over the limit of {MOST_AXES}")
     dtype, bits = _DTYPES[code]
     numel = 1
     for size in shape:

@@ -10,14 +10,15 @@ from .making import (
     GOOD,
     NONE,
     Attack,
+    File,
     archive,
     attack,
     beside,
     call,
     checkpoint,
     good,
-    mapping,
     many,
+    mapping,
     module,
     named,
     number,
@@ -26,7 +27,6 @@ from .making import (
     tensor,
     text,
     values_of,
-    File,
 )
 
 LAUGHS = b"]q\x000" + b"".join(b"](" + b"h%c" % i * 10 + b"eq%c0" % (i + 1) for i in range(60)) + b"h\x3c"
@@ -329,6 +329,18 @@ def array_larger_than_its_bytes() -> Attack:
 @attack
 def names_of_a_million_characters() -> Attack:
     return refused(checkpoint(beside(tensor(), "x" * 1_000_000)), "1000000 characters")
+
+
+@attack
+def text_of_fifty_megabytes() -> Attack:
+    data = b"\x80\x02" + beside(text("\x1b" * (50 << 20)), "\x1b" * 1000) + b"."
+    return good(archive(File("it/data.pkl", data, deflate=True), File("it/data/0", values_of(GOOD))))
+
+
+@attack
+def name_of_fifty_megabytes() -> Attack:
+    data = b"\x80\x02" + beside(tensor(), "x" * (50 << 20)) + b"."
+    return refused(archive(File("it/data.pkl", data, deflate=True), File("it/data/0", values_of(GOOD))), "characters")
 
 
 @attack

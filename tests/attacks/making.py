@@ -133,7 +133,7 @@ def count_of(values: tuple[float, ...]) -> bytes:
 
 
 class File:
-    """One file of an archive; whatever is set in ``local`` or ``central`` stands in that record instead of the truth."""
+    """One file of an archive; what is set in ``local``, ``central`` or ``both`` stands there instead of the truth."""
 
     def __init__(self, name: str, data: bytes, deflate: bool = False, **lies: Any) -> None:
         self.name = name.encode("utf-8", "surrogateescape")
