@@ -89,9 +89,10 @@ class Rebuilder:
                 return None
             usual = node.tensor_view
             if usual is not None:
-                storage_id, offset, shape, strides = usual
-                storage, dtype = self._storages.get(storage_id) or self._found(name, storage_id)
-                return self._inside(name, dtype, shape, strides, offset, storage)
+                held, offset, shape, strides = usual
+                storage, dtype = self._storages.get(held) or self._found(name, held)
+                found: Tensor | Refused | None = self._inside(name, dtype, shape, strides, offset, storage)
+                return found if not kept else _as_used(name, found, kept)
             target = node.called
             if target in WRAPPERS:
                 inner = arguments(node)
@@ -119,11 +120,7 @@ class Rebuilder:
                 found = self._made(name, node, target)
                 if found is None and wrapped:
                     raise self._error(name, f"is a Parameter around {shown(target or node.kind)}, which is no tensor")
-                if kept and isinstance(found, Tensor) and (found.dtype, kept) not in _EXACT and found.dtype != kept:
-                    return Refused(
-                        name, f"a tensor that is kept as {found.dtype} and used as {kept}", "save it with .cpu()"
-                    )
-                return found
+                return _as_used(name, found, kept)
         raise self._error(name, f"is wrapped in more than {_WRAPPING_DEPTH} calls")
 
     def _made(self, name: str, node: Node, target: str | None) -> Tensor | Refused | None:
@@ -347,6 +344,13 @@ _NUMPY_NAMES = {
     "i8": "int64", "u1": "uint8", "u2": "uint16", "u4": "uint32", "u8": "uint64",
     "c8": "complex64", "c16": "complex128", "O8": "object", "O": "object",
 }  # fmt: skip
+
+
+def _as_used(name: str, found: Tensor | Refused | None, dtype: str) -> Tensor | Refused | None:
+    """The tensor, if bringing it to the dtype that it is used as changes no value."""
+    if not dtype or not isinstance(found, Tensor) or found.dtype == dtype or (found.dtype, dtype) in _EXACT:
+        return found
+    return Refused(name, f"a tensor that is kept as {found.dtype} and used as {shown(dtype)}", "save it with .cpu()")
 
 
 def _made_of(node: Node) -> str | None:

@@ -1,0 +1,66 @@
+"""Exports one file in a process that is watched: what it imports, opens, starts; how much memory and time it takes.
+
+Run as ``python victim.py FILE OUTPUT``; prints one JSON object. It dies of what is forbidden, at once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sys
+from typing import Any
+
+MEMORY = 1 << 30
+SECONDS = 5
+_FORBIDDEN = ("os.", "subprocess.", "socket.", "ctypes.", "pickle.", "shutil.", "pty.", "winreg.", "urllib.", "exec")
+_HARMLESS = ("os.listdir", "os.scandir", "os.remove", "os.rename", "os.link", "os.putenv", "os.truncate", "os.utime",
+             "os.chmod", "os.chown")  # fmt: skip
+
+
+def main(source: str, output: str) -> None:
+    """Watch and export."""
+    import tempfile  # noqa: F401  (it makes named tuples, which run code that they wrote themselves)
+
+    import pywts
+
+    folder = os.path.dirname(os.path.abspath(output))
+    ours = os.path.dirname(os.path.abspath(pywts.__file__)) + os.sep
+
+    def watch(event: str, arguments: tuple[Any, ...]) -> None:
+        if event == "import":
+            if arguments[0].partition(".")[0] not in (*sys.stdlib_module_names, "pywts"):
+                _die(f"imports {arguments[0]}")
+        elif event == "open":
+            path, mode, flags = arguments
+            writes = (flags or 0) & (os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_TRUNC)
+            if writes and not (isinstance(path, str) and os.path.abspath(path).startswith((folder, "/dev/null"))):
+                _die(f"opens {path!r} to write ({mode}, {flags})")
+        elif event == "exec":
+            file = getattr(arguments[0], "co_filename", "")
+            if not file.startswith((ours, os.path.dirname(os.__file__), "<frozen")):
+                _die(f"runs code of {file!r}")
+        elif event.startswith(_FORBIDDEN) and event not in _HARMLESS:
+            _die(f"{event} {arguments!r}")
+
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
+    sys.addaudithook(watch)
+    told: dict[str, object]
+    try:
+        told = {"tensors": pywts.export(source, output).tensors}
+    except pywts.Error as error:
+        told = {"error": str(error), "kind": type(error).__name__}
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    told.update(memory=usage.ru_maxrss << 10, seconds=usage.ru_utime + usage.ru_stime)
+    print(json.dumps(told))
+
+
+def _die(what: str) -> None:
+    sys.stderr.write(f"FORBIDDEN: {what}\n")
+    sys.stderr.flush()
+    os._exit(99)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
