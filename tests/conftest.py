@@ -16,15 +16,13 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
-from processes import tool_path
+from processes import ROOT, tool_path
 
-ROOT = Path(__file__).resolve().parent.parent
 CI = os.environ.get("CI", "").lower() not in ("", "0", "false")
 REBUILD = f"{sys.executable} -m pip install {ROOT}"
 SEED = int(os.environ.get("PYWTS_TEST_SEED") or random.SystemRandom().randrange(1 << 32))
 
-for variable in ("PYWTS_KERNEL",):  # the tests choose themselves
-    os.environ.pop(variable, None)
+os.environ.pop("PYWTS_KERNEL", None)  # the tests choose themselves
 
 # ultralytics reads these when it is imported: it shall neither phone home nor install anything, nor write into the
 # home folder. The font is there, so it is not downloaded.

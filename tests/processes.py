@@ -12,6 +12,9 @@ from typing import Any
 
 import pywts
 
+ROOT = Path(__file__).resolve().parent.parent
+"""The repository."""
+
 TIMEOUT = 120
 """Seconds after which a process has hung; no test measures time by it."""
 
