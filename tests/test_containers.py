@@ -220,6 +220,14 @@ def test_safetensors_come_in_the_order_of_their_bytes(tmp_path: Path) -> None:
     assert list(found.items()) == [("first", list(GOOD[:2])), ("second", list(GOOD[2:]))]
 
 
+def test_safetensors_whose_length_begins_as_a_pickle(tmp_path: Path) -> None:
+    for version in range(6):
+        header = {"good": {"dtype": "F32", "shape": [4], "data_offsets": [0, 16]}}
+        packed = json.dumps(header).encode().ljust(0x80 | version << 8)
+        path = written(tmp_path, struct.pack("<Q", len(packed)) + packed + values_of(GOOD))
+        assert exported(path) == {"good": list(GOOD)}
+
+
 def test_shards_come_by_name_and_each_in_its_order(tmp_path: Path) -> None:
     written(tmp_path, checkpoint(mapping({"z": tensor(), "b": tensor()})), "1.bin")
     written(tmp_path, legacy(mapping({"a": tensor()})), "2.bin")

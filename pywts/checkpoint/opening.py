@@ -23,6 +23,10 @@ def _opened(path: str | os.PathLike[str], limits: Limits, in_parts: bool) -> Che
     file = SourceFile(path)
     try:
         head = file.head(512)
+        if _is_safetensors(file, head):  # before pickles: the length may begin with the byte that they begin with
+            from .safetensors import open_safetensors
+
+            return open_safetensors(file, limits)
         if head[:4] == b"PK\x03\x04":
             return _open_archive(file, limits)
         if head[:1] == b"\x80" and b"joblib.numpy_pickle" not in head:
@@ -34,6 +38,11 @@ def _opened(path: str | os.PathLike[str], limits: Limits, in_parts: bool) -> Che
     except BaseException:
         file.close()
         raise
+
+
+def _is_safetensors(file: SourceFile, head: bytes) -> bool:
+    """Whether a file begins with a length that fits into it, then a JSON object."""
+    return head[8:9] == b"{" and 2 <= int.from_bytes(head[:8], "little") <= file.size - 8
 
 
 def _open_archive(file: SourceFile, limits: Limits) -> Checkpoint:
@@ -72,10 +81,6 @@ def _open_pickle(file: SourceFile, limits: Limits) -> Checkpoint:
 
 
 def _open_other(file: SourceFile, head: bytes, limits: Limits, in_parts: bool) -> Checkpoint:
-    from .safetensors import is_safetensors, open_safetensors
-
-    if is_safetensors(file, head):
-        return open_safetensors(file, limits)
     if head.lstrip()[:1] == b"{" and in_parts:
         from .sharded import open_index
 

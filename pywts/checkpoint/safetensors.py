@@ -35,14 +35,11 @@ _HEADER_LIMIT = 100_000_000
 """Bytes of the header, as the format's own reader bounds it."""
 
 
-def is_safetensors(file: SourceFile, head: bytes) -> bool:
-    """Whether a file begins as safetensors: a length that fits into it, then a JSON object."""
-    return head[8:9] == b"{" and 2 <= int.from_bytes(head[:8], "little") <= min(file.size - 8, _HEADER_LIMIT)
-
-
 def open_safetensors(file: SourceFile, limits: Limits) -> NamedTensors:
     """Read the header; the values stay where they are."""
     length = int.from_bytes(file.read(0, 8), "little")
+    if length > _HEADER_LIMIT:
+        raise LimitError(f"{file.name}: a safetensors header of {length} bytes, over the limit of {_HEADER_LIMIT}")
     header = _parsed(file, file.read(8, length))
     if len(header) > limits.tensors:
         raise LimitError(f"{file.name}: {len(header)} tensors, over the limit of {limits.tensors}")
