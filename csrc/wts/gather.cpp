@@ -24,6 +24,7 @@ constexpr std::size_t kDirectRow = std::size_t{4} << 10;  // bytes of a row that
 constexpr std::size_t kStage = std::size_t{128} << 10;    // bytes gathered before they are widened
 constexpr std::size_t kLongStage = std::size_t{2} << 20;  // the same where rows are so long that few fit
 constexpr std::size_t kLine = 64;                         // bytes of a cache line
+constexpr std::int64_t kLines = 4;                        // that are used one after another, where rows are long
 
 // A dimension of a view: so many steps of so many elements.
 struct Dim {
@@ -74,6 +75,8 @@ Dims collapse(const View& view) {
   return dims;
 }
 
+bool seamless(const Dims& dims) noexcept { return dims.empty() || (dims.size() == 1 && dims[0].stride == 1); }
+
 // The elements from the first to the last that the dimensions from `begin` on touch, holes included.
 std::int64_t span(const Dim* begin, const Dim* end) noexcept {
   std::int64_t result = 1;
@@ -110,44 +113,123 @@ struct Matrix {
 };
 
 template <class Element>
-void copy_element(std::byte* to, const std::byte* from) noexcept {
+Element load(const std::byte* from) noexcept {
   Element element;
   std::memcpy(&element, from, sizeof element);
-  std::memcpy(to, &element, sizeof element);
+  return element;
+}
+
+// Element by element; `step` is a constant where the caller knows it.
+template <class Element>
+void copy_line(std::byte* to, const std::byte* from, std::int64_t step, std::int64_t count) noexcept {
+  constexpr std::int64_t size = sizeof(Element);
+  for (std::int64_t i = 0; i < count; ++i) {
+    const auto element = load<Element>(from + i * step);
+    std::memcpy(to + i * size, &element, size);
+  }
+}
+
+#if defined(__has_builtin)
+#if __has_builtin(__builtin_shufflevector)
+#define PYWTS_SHUFFLES 1
+#endif
+#endif
+
+#if PYWTS_SHUFFLES
+// A square of elements in registers, a row each.
+template <class Element>
+struct Square {
+  static constexpr std::size_t side = 16 / sizeof(Element);
+  typedef Element Row __attribute__((vector_size(16)));
+
+  template <std::size_t... I>
+  static Row zip(Row a, Row b, std::index_sequence<I...>) noexcept {
+    return __builtin_shufflevector(a, b, (I % 2 * side + I / 2)...);
+  }
+  template <std::size_t... I>
+  static Row zip_rest(Row a, Row b, std::index_sequence<I...>) noexcept {
+    return __builtin_shufflevector(a, b, (I % 2 * side + I / 2 + side / 2)...);
+  }
+
+  // Zipping the upper half with the lower one turns the bits of an element's index by one; as often as a row's index
+  // has bits, and rows and columns have changed places.
+  void turn() noexcept {
+    constexpr auto all = std::make_index_sequence<side>();
+    for (std::size_t bit = 1; bit < side; bit *= 2) {
+      Square zipped;
+      for (std::size_t i = 0; i < side / 2; ++i) {
+        zipped.rows[2 * i] = zip(rows[i], rows[i + side / 2], all);
+        zipped.rows[2 * i + 1] = zip_rest(rows[i], rows[i + side / 2], all);
+      }
+      *this = zipped;
+    }
+  }
+
+  Row rows[side];
+};
+#endif
+
+// A transposition, by tiles of one cache line each way. A tile goes through a block of its own, so that each line of
+// both sides is touched just once: where lines are a power of two apart, they would push each other out of L1.
+template <class Element>
+void turn(std::byte* to, std::int64_t pitch, const Matrix& matrix) noexcept {
+  constexpr auto size = static_cast<std::int64_t>(sizeof(Element));
+  constexpr std::int64_t tile = static_cast<std::int64_t>(kLine) / size;
+  alignas(kLine) Element block[tile][tile];
+  for (std::int64_t column = 0; column < matrix.columns; column += tile) {
+    const std::int64_t columns = std::min(tile, matrix.columns - column);
+    for (std::int64_t row = 0; row < matrix.rows; row += tile) {
+      const std::int64_t rows = std::min(tile, matrix.rows - row);
+      const std::byte* in = matrix.first + row * matrix.row_step + column * matrix.column_step;
+      std::byte* out = to + row * pitch + column * size;
+      for (std::int64_t c = 0; c < columns; ++c) {
+        auto* line = reinterpret_cast<std::byte*>(block[c]);
+        if (rows == tile && matrix.row_step == size) {
+          std::memcpy(line, in + c * matrix.column_step, kLine);
+        } else {
+          copy_line<Element>(line, in + c * matrix.column_step, matrix.row_step, rows);
+        }
+      }
+      std::int64_t turned_rows = 0;
+      std::int64_t turned_columns = 0;
+#if PYWTS_SHUFFLES
+      constexpr auto side = static_cast<std::int64_t>(Square<Element>::side);
+      turned_rows = rows - rows % side;
+      turned_columns = columns - columns % side;
+      for (std::int64_t r = 0; r < turned_rows; r += side) {
+        for (std::int64_t c = 0; c < turned_columns; c += side) {
+          Square<Element> square;
+          for (std::int64_t i = 0; i < side; ++i) std::memcpy(&square.rows[i], &block[c + i][r], 16);
+          square.turn();
+          for (std::int64_t i = 0; i < side; ++i) std::memcpy(out + (r + i) * pitch + c * size, &square.rows[i], 16);
+        }
+      }
+#endif
+      for (std::int64_t c = 0; c < columns; ++c) {
+        for (std::int64_t r = c < turned_columns ? turned_rows : 0; r < rows; ++r) {
+          std::memcpy(out + r * pitch + c * size, &block[c][r], sizeof(Element));
+        }
+      }
+    }
+  }
 }
 
 // Copies a matrix to rows that are `pitch` bytes apart and dense in themselves.
 template <class Element>
 void copy_typed(std::byte* to, std::int64_t pitch, const Matrix& matrix) noexcept {
   constexpr std::int64_t size = sizeof(Element);
-  if (matrix.column_step == size) {
-    const auto bytes = static_cast<std::size_t>(matrix.columns * size);
-    for (std::int64_t row = 0; row < matrix.rows; ++row) {
-      std::memcpy(to + row * pitch, matrix.first + row * matrix.row_step, bytes);
-    }
-    return;
-  }
-  if (magnitude(matrix.row_step) >= magnitude(matrix.column_step)) {
-    for (std::int64_t row = 0; row < matrix.rows; ++row) {
-      std::byte* out = to + row * pitch;
-      const std::byte* in = matrix.first + row * matrix.row_step;
-      for (std::int64_t column = 0; column < matrix.columns; ++column) {
-        copy_element<Element>(out + column * size, in + column * matrix.column_step);
-      }
-    }
-    return;
-  }
-  // A transposition: tiles whose lines stay in L1 on both sides, walked along the source's lines.
-  constexpr std::int64_t tile = 32;
-  for (std::int64_t column = 0; column < matrix.columns; column += tile) {
-    const std::int64_t last_column = std::min(column + tile, matrix.columns);
-    for (std::int64_t row = 0; row < matrix.rows; row += tile) {
-      const std::int64_t last_row = std::min(row + tile, matrix.rows);
-      for (std::int64_t c = column; c < last_column; ++c) {
-        const std::byte* in = matrix.first + c * matrix.column_step;
-        std::byte* out = to + c * size;
-        for (std::int64_t r = row; r < last_row; ++r) copy_element<Element>(out + r * pitch, in + r * matrix.row_step);
-      }
+  const bool across = matrix.row_step != 0 && magnitude(matrix.row_step) < magnitude(matrix.column_step);
+  if (across && matrix.rows > 1) return turn<Element>(to, pitch, matrix);
+  const std::int64_t bytes = matrix.columns * size;
+  for (std::int64_t row = 0; row < matrix.rows; ++row) {
+    std::byte* out = to + row * pitch;
+    const std::byte* in = matrix.first + row * matrix.row_step;
+    if (matrix.column_step != size) {
+      copy_line<Element>(out, in, matrix.column_step, matrix.columns);
+    } else if (bytes < static_cast<std::int64_t>(kLine)) {
+      copy_line<Element>(out, in, size, matrix.columns);
+    } else {
+      std::memcpy(out, in, static_cast<std::size_t>(bytes));
     }
   }
 }
@@ -304,8 +386,9 @@ class Box {
     const std::int64_t bytes = inside * size_;
     const std::int64_t line = static_cast<std::int64_t>(kLine) / size_;
     std::int64_t steps = static_cast<std::int64_t>(kStage) / bytes / line * line;
-    if (steps < line) steps = std::min(line, static_cast<std::int64_t>(kLongStage) / bytes);
+    if (steps < kLines * line) steps = std::min(kLines * line, static_cast<std::int64_t>(kLongStage) / bytes);
     if (steps == 0) return false;
+    if (steps > line) steps -= steps % line;
     each(begin, fast, 0, [&](std::int64_t outer) {
       for (std::int64_t step = 0; step < fast->count; step += steps) {
         const std::int64_t count = std::min(steps, fast->count - step);
@@ -561,6 +644,8 @@ bool inside(const View& view, std::uint64_t storage_size) noexcept {
   return low >= 0 && static_cast<std::uint64_t>(high) < storage_size / info(view.dtype).size;
 }
 
+bool contiguous(const View& view) { return seamless(collapse(view)); }
+
 struct Gatherer::Memory {
   Buffer chunk;    // values that are being widened
   Buffer stage;    // elements put in C order
@@ -587,19 +672,18 @@ void Gatherer::gather(const Storage& storage, const View& view, const TakeBits& 
   const DefaultFloatEnvironment environment;
   const std::size_t element = info(view.dtype).size;
   const Dims dims = collapse(view);
-  const bool contiguous = dims.empty() || (dims.size() == 1 && dims[0].stride == 1);
   Values values(view, take, memory_->chunk, memory_->stage);
   Box box(values, element);
   if (!from_file) {
     const std::byte* first = storage.memory + view.offset * static_cast<std::int64_t>(element);
-    if (contiguous) {
+    if (seamless(dims)) {
       values.dense(first, static_cast<std::int64_t>(count));
     } else {
       box.walk(first, dims.data(), dims.data() + dims.size());
     }
   } else {
     const File file(storage, pulse_);
-    if (contiguous) {
+    if (seamless(dims)) {
       std::uint64_t offset = static_cast<std::uint64_t>(view.offset) * element;
       std::uint64_t left = count * element;
       std::byte* buffer = memory_->passing.get(static_cast<std::size_t>(std::min<std::uint64_t>(left, kRead)));

@@ -16,6 +16,9 @@ std::uint64_t numel(const View& view) noexcept;
 // Whether every element that the view names lies inside the storage. True for a view without elements.
 bool inside(const View& view, std::uint64_t storage_size) noexcept;
 
+// Whether the values lie one after another in C order, without a gap.
+bool contiguous(const View& view);
+
 // Takes `count` values' bits (float32), valid until it returns.
 using TakeBits = std::function<void(const std::uint32_t* bits, std::size_t count)>;
 
@@ -26,7 +29,7 @@ using Pulse = std::function<void()>;
 class Gatherer {
  public:
   // The bytes of a strided tensor's file that are held at a time.
-  static constexpr std::size_t kBudget = std::size_t{8} << 20;
+  static constexpr std::size_t kBudget = std::size_t{12} << 20;
 
   explicit Gatherer(Pulse pulse = {}, std::size_t budget = kBudget);
   ~Gatherer();
