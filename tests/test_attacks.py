@@ -56,7 +56,7 @@ def test_every_builder_is_in_the_list() -> None:
     [
         ("import os; os.system('true')", "os.system"),
         ("import subprocess; subprocess.run(['true'])", "subprocess"),
-        ("import json.tool, pytest", "imports pytest"),
+        ("import antigravity_of_no_package", "imports antigravity"),
         ("open('/tmp/pywts-attack', 'w')", "to write"),
         ("exec(compile('1', 'harm', 'exec'))", "harm"),
         ("import pickle; pickle.loads(b'cos\\nsystem\\n.')", "pickle.find_class"),
@@ -66,7 +66,7 @@ def test_the_watch_would_see_it(harm: str, word: str, tmp_path: Path) -> None:
     """The audit hook of the victim dies of each, so that its silence means something."""
     script = (
         f"import sys; sys.path.insert(0, {str(Path(victim.__file__).parent)!r})\n"
-        "import pywts, victim\n"
+        "import pickle, subprocess, pywts, victim\n"
         "def harm(*_):\n"
         f"    {harm}\n"
         "pywts.export = harm\n"

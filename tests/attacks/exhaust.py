@@ -273,14 +273,14 @@ def dicts_of_a_thousand_shared() -> Attack:
 
 
 @attack
-def five_million_entries() -> Attack:
-    entries = b"".join(b"J%sN" % struct.pack("<i", i) for i in range(5_000_000))
-    return refused(archive(File("it/data.pkl", b"\x80\x02}(" + entries + b"u.", deflate=True)), "container of 5000000")
+def a_million_entries() -> Attack:
+    entries = b"".join(b"J%sN" % struct.pack("<i", i) for i in range(1_000_000))
+    return refused(archive(File("it/data.pkl", b"\x80\x02}(" + entries + b"u.", deflate=True)), "container of 1000000")
 
 
 @attack
 def many_keys_to_one_huge_dict() -> Attack:
-    huge = b"}(" + b"".join(b"J%sN" % struct.pack("<i", i) for i in range(490_000)) + b"uq\x010"
+    huge = b"}(" + b"".join(b"J%sN" % struct.pack("<i", i) for i in range(300_000)) + b"uq\x010"
     keys = ("ema", "params_ema", "state_dict_ema", "model_ema", "model", "state_dict", "model_state_dict", "net",
             "model_state", "params", "network", "generator", "netG", "module")  # fmt: skip
     body = huge + b"}(" + b"".join(text(key) + b"h\x01" for key in keys) + b"u"

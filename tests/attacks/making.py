@@ -138,7 +138,7 @@ class File:
     def __init__(self, name: str, data: bytes, deflate: bool = False, **lies: Any) -> None:
         self.name = name.encode("utf-8", "surrogateescape")
         self.data = data
-        self.stored = zlib.compress(data, 9)[2:-4] if deflate else data
+        self.stored = zlib.compress(data, 1)[2:-4] if deflate else data
         truth = {"flags": 0, "method": 8 if deflate else 0, "crc": zlib.crc32(data), "name": self.name}
         truth.update(packed=len(self.stored), size=len(data))
         self.local = {**truth, **lies.get("both", {}), **lies.get("local", {})}

@@ -20,11 +20,11 @@ _HARMLESS = ("os.listdir", "os.scandir", "os.remove", "os.rename", "os.link", "o
 
 def main(source: str, output: str) -> None:
     """Watch and export."""
-    import tempfile  # noqa: F401  (it makes named tuples, which run code that they wrote themselves)
+    import tempfile  # before it is watched: it makes named tuples, which run code that they wrote themselves
 
     import pywts
 
-    folder = os.path.dirname(os.path.abspath(output))
+    folder = tempfile.tempdir = os.path.dirname(os.path.abspath(output))
     ours = os.path.dirname(os.path.abspath(pywts.__file__)) + os.sep
 
     def watch(event: str, arguments: tuple[Any, ...]) -> None:
