@@ -90,15 +90,25 @@ def storage_of_entry(archive: Archive, entry: Entry, start: int, size: int, swap
             storage = memory_storage(label, archive.read(entry, _IN_MEMORY))
             storage.address += start
         else:
-            import tempfile
-
-            spill = tempfile.TemporaryFile()  # noqa: SIM115  (lives as long as the storage that owns it)
+            spill = _Spill()
             for chunk in archive.chunks(entry):
-                spill.write(chunk)
-            spill.flush()
-            storage = Storage(label, size, file=spill.fileno(), file_offset=start, owner=spill)
+                spill.file.write(chunk)
+            spill.file.flush()
+            storage = Storage(label, size, file=spill.file.fileno(), file_offset=start, owner=spill)
         storage.size = size
         storage.swapped = swapped
         return storage
 
     return Storage(label, size, load=load, swapped=swapped)
+
+
+class _Spill:
+    """An unnamed temporary file, closed when the storage that owns it goes."""
+
+    def __init__(self) -> None:
+        import tempfile
+
+        self.file = tempfile.TemporaryFile()  # noqa: SIM115
+
+    def __del__(self) -> None:
+        self.file.close()
