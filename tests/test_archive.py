@@ -1,0 +1,99 @@
+"""The reader of zip archives against the standard library's writer."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pywts.checkpoint.archive import Archive
+from pywts.checkpoint.files import SourceFile
+from pywts.errors import LimitError
+from pywts.limits import DEFAULT_LIMITS
+
+FILES = {"it/data.pkl": b"N." * 100, "it/data/0": bytes(range(256)), "it/empty": b"", "ä/€.txt": b"x", "it/a b": b"y"}
+
+
+class Unseekable(io.BytesIO):
+    """A stream that cannot go back, so that sizes follow the data."""
+
+    def seekable(self) -> bool:
+        """No."""
+        return False
+
+    def seek(self, *_: int) -> int:
+        """Never."""
+        raise io.UnsupportedOperation
+
+    def tell(self) -> int:
+        """Unknown."""
+        raise io.UnsupportedOperation
+
+
+@pytest.fixture
+def opened(tmp_path: Path) -> Iterator[object]:
+    files: list[SourceFile] = []
+
+    def open_archive(data: bytes, **limits: int) -> Archive:
+        path = tmp_path / f"{len(files)}.zip"
+        path.write_bytes(data)
+        files.append(SourceFile(path))
+        return Archive(files[-1], DEFAULT_LIMITS.replace(**limits))
+
+    yield open_archive
+    for file in files:
+        file.close()
+
+
+def written(out: io.BytesIO, method: int, files: dict[str, bytes], zip64: bool = False, comment: bytes = b"") -> bytes:
+    with zipfile.ZipFile(out, "w", method) as archive:
+        for name, data in files.items():
+            with archive.open(name, "w", force_zip64=zip64) as file:
+                file.write(data)
+        archive.comment = comment
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED], ids=["stored", "deflated"])
+@pytest.mark.parametrize("stream", [io.BytesIO, Unseekable], ids=["seekable", "stream"])
+@pytest.mark.parametrize("zip64", [False, True], ids=["zip", "zip64"])
+@pytest.mark.parametrize("comment", [b"", b"c" * 65535, b"PK\x05\x06"], ids=["bare", "long comment", "mark in comment"])
+def test_reads_what_zipfile_writes(method: int, stream: type, zip64: bool, comment: bytes, opened) -> None:  # type: ignore[no-untyped-def]
+    archive = opened(written(stream(), method, FILES, zip64, comment))
+    assert list(archive.entries) == list(FILES)
+    for name, data in FILES.items():
+        entry = archive.entries[name]
+        assert archive.read(entry, 1 << 20) == data
+        if entry.stored:
+            assert archive.file.read(archive.locate(entry), entry.size) == data
+
+
+@given(st.dictionaries(st.text("ab/.", min_size=1, max_size=5), st.binary(max_size=300), max_size=6), st.booleans())
+def test_any_files(tmp_path_factory: pytest.TempPathFactory, files: dict[str, bytes], deflated: bool) -> None:
+    path = tmp_path_factory.mktemp("zip") / "any.zip"
+    path.write_bytes(written(io.BytesIO(), zipfile.ZIP_DEFLATED if deflated else zipfile.ZIP_STORED, files))
+    with SourceFile(path) as file:
+        archive = Archive(file, DEFAULT_LIMITS)
+        assert {name: archive.read(entry, 1 << 20) for name, entry in archive.entries.items()} == files
+
+
+def test_chunks_are_bounded(opened) -> None:  # type: ignore[no-untyped-def]
+    data = bytes(5 << 20)
+    archive = opened(written(io.BytesIO(), zipfile.ZIP_DEFLATED, {"zeros": data}))
+    pieces = list(archive.chunks(archive.entries["zeros"], 1 << 16))
+    assert b"".join(pieces) == data
+    assert max(map(len, pieces)) <= 1 << 16
+
+
+def test_limits_stand_before_memory_is_taken(opened) -> None:  # type: ignore[no-untyped-def]
+    data = written(io.BytesIO(), zipfile.ZIP_STORED, {str(index): b"" for index in range(20)})
+    with pytest.raises(LimitError, match="20 files in the archive, over the limit of 19"):
+        opened(data, entries=19)
+    archive = opened(written(io.BytesIO(), zipfile.ZIP_DEFLATED, {"x": bytes(100)}))
+    with pytest.raises(LimitError, match="has 100 bytes, over the limit of 99"):
+        archive.read(archive.entries["x"], 99)
