@@ -1,5 +1,6 @@
-// One portable loop a dtype, compiled for each instruction set of the kernels: what the vectoriser makes of it is as
-// fast as the text can be written. Only float16 has better instructions, and uses them.
+// A portable function says what one value of a dtype becomes; its loop is compiled for each instruction set of the
+// kernels and vectorised by the compiler. By hand is only what has instructions of its own: float16, and float8 by
+// VBMI.
 #include "wts/widen.hpp"
 
 #include <cfenv>
@@ -8,8 +9,11 @@
 
 #include "wts/kernel.hpp"
 
-#if PYWTS_X86
+#if defined(__x86_64__) || defined(_M_X64)
 #include <immintrin.h>
+#endif
+
+#if PYWTS_X86
 #define PYWTS_AVX2 __attribute__((target("avx2,f16c")))
 #define PYWTS_AVX512 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl")))
 #define PYWTS_VBMI __attribute__((target("avx512f,avx512bw,avx512vbmi")))
@@ -311,16 +315,16 @@ PYWTS_AVX2 void round_to_half_and_back(std::uint32_t* bits, std::size_t count) n
   HalfLoop::run(bits + i, count - i);
 }
 
-// A float8 has 256 values, and 16 bits say what each is as float32, but for a NaN: two look-ups of a byte, 64 at a
-// time.
+// A float8 has 256 values, and the upper half of a float32 holds each, but for a NaN: two look-ups of bytes, 64 at
+// once.
 template <class Format>
-struct Halves {
+struct UpperHalves {
   alignas(64) std::uint8_t high[256];
   alignas(64) std::uint8_t low[256];
-  alignas(64) std::uint8_t order[64];  // what puts the values into order that unpacking takes apart
-  std::uint8_t whole = 0;              // the value that 16 bits do not say; 0, which they say, if there is none
+  alignas(64) std::uint8_t order[64];  // undoes what unpacking does to the order
+  std::uint8_t whole = 0;              // the value that has a lower half too, or 0 if none has
 
-  Halves() noexcept {
+  UpperHalves() noexcept {
     for (std::uint32_t i = 0; i < 256; ++i) {
       const std::uint32_t bits = Format::bits(i);
       high[i] = static_cast<std::uint8_t>(bits >> 24);
@@ -340,18 +344,18 @@ PYWTS_VBMI_INLINE __m512i look_up(const std::uint8_t* table, __m512i values) noe
 
 template <class Format>
 PYWTS_VBMI std::size_t widen_float8(const std::byte* source, std::size_t count, std::uint32_t* bits) noexcept {
-  static const Halves<Format> halves;
+  static const UpperHalves<Format> upper;
   const __m512i zero = _mm512_setzero_si512();
-  const __m512i whole = _mm512_set1_epi8(static_cast<char>(halves.whole));
+  const __m512i whole = _mm512_set1_epi8(static_cast<char>(upper.whole));
   std::size_t i = 0;
   for (; i + 64 <= count; i += 64) {
     const __m512i values = _mm512_loadu_si512(source + i);
-    if (halves.whole != 0 && _mm512_cmpeq_epi8_mask(values, whole) != 0) {
+    if (upper.whole != 0 && _mm512_cmpeq_epi8_mask(values, whole) != 0) {
       WidenLoop<Format>::run(source + i, 64, bits + i);
       continue;
     }
-    const __m512i ordered = _mm512_maskz_permutexvar_epi8(~__mmask64{0}, _mm512_load_si512(halves.order), values);
-    const __m512i high = look_up(halves.high, ordered), low = look_up(halves.low, ordered);
+    const __m512i ordered = _mm512_maskz_permutexvar_epi8(~__mmask64{0}, _mm512_load_si512(upper.order), values);
+    const __m512i high = look_up(upper.high, ordered), low = look_up(upper.low, ordered);
     const __m512i first = _mm512_unpacklo_epi8(low, high), second = _mm512_unpackhi_epi8(low, high);
     _mm512_storeu_si512(bits + i, _mm512_unpacklo_epi16(zero, first));
     _mm512_storeu_si512(bits + i + 16, _mm512_unpackhi_epi16(zero, first));
@@ -371,12 +375,24 @@ std::size_t widen_float16(const std::byte* source, std::size_t count, std::uint3
 }
 #endif
 
+template <class Element>
+Widen loop(const Kernel& kernel) noexcept {
+  return Compiled<WidenLoop<Element>>::for_kernel(kernel);
+}
+
+Widen float16(const Kernel& kernel) noexcept {
+#if PYWTS_X86 || PYWTS_NEON
+  if (&kernel != &kScalar) return widen_float16;
+#endif
+  return loop<Float16>(kernel);
+}
+
 template <class Format>
 Widen float8(const Kernel& kernel) noexcept {
 #if PYWTS_X86
   if (&kernel == &kAvx512) return widen_float8<Format>;
 #endif
-  return Compiled<WidenLoop<Format>>::for_kernel(kernel);
+  return loop<Format>(kernel);
 }
 
 template <class T, bool is_signed>
@@ -384,7 +400,7 @@ Widen integer64(const Kernel& kernel) noexcept {
 #if PYWTS_X86
   if (&kernel == &kAvx512) return Compiled<WidenLoop<Cast64<T>>>::avx512;
 #endif
-  return Compiled<WidenLoop<Integer64<is_signed>>>::for_kernel(kernel);
+  return loop<Integer64<is_signed>>(kernel);
 }
 
 }  // namespace
@@ -392,14 +408,11 @@ Widen integer64(const Kernel& kernel) noexcept {
 Widen widen(Dtype dtype, const Kernel& kernel) noexcept {
   switch (dtype) {
     case Dtype::float32:
-      return Compiled<WidenLoop<Float32>>::for_kernel(kernel);
+      return loop<Float32>(kernel);
     case Dtype::float16:
-#if PYWTS_X86 || PYWTS_NEON
-      if (&kernel != &kScalar) return widen_float16;
-#endif
-      return Compiled<WidenLoop<Float16>>::for_kernel(kernel);
+      return float16(kernel);
     case Dtype::bfloat16:
-      return Compiled<WidenLoop<Bfloat16>>::for_kernel(kernel);
+      return loop<Bfloat16>(kernel);
     case Dtype::float64:
       return Compiled<Float64Loop>::for_kernel(kernel);
     case Dtype::float8_e4m3fn:
@@ -413,23 +426,23 @@ Widen widen(Dtype dtype, const Kernel& kernel) noexcept {
     case Dtype::float8_e8m0fnu:
       return float8<Float8E8m0fnu>(kernel);
     case Dtype::int8:
-      return Compiled<WidenLoop<Integer<std::int8_t>>>::for_kernel(kernel);
+      return loop<Integer<std::int8_t>>(kernel);
     case Dtype::int16:
-      return Compiled<WidenLoop<Integer<std::int16_t>>>::for_kernel(kernel);
+      return loop<Integer<std::int16_t>>(kernel);
     case Dtype::int32:
-      return Compiled<WidenLoop<Integer<std::int32_t>>>::for_kernel(kernel);
+      return loop<Integer<std::int32_t>>(kernel);
     case Dtype::int64:
       return integer64<std::int64_t, true>(kernel);
     case Dtype::uint8:
-      return Compiled<WidenLoop<Integer<std::uint8_t>>>::for_kernel(kernel);
+      return loop<Integer<std::uint8_t>>(kernel);
     case Dtype::uint16:
-      return Compiled<WidenLoop<Integer<std::uint16_t>>>::for_kernel(kernel);
+      return loop<Integer<std::uint16_t>>(kernel);
     case Dtype::uint32:
-      return Compiled<WidenLoop<Integer<std::uint32_t>>>::for_kernel(kernel);
+      return loop<Integer<std::uint32_t>>(kernel);
     case Dtype::uint64:
       return integer64<std::uint64_t, false>(kernel);
     case Dtype::boolean:
-      return Compiled<WidenLoop<Boolean>>::for_kernel(kernel);
+      return loop<Boolean>(kernel);
   }
   return nullptr;
 }
@@ -447,6 +460,20 @@ void round_to_half(std::uint32_t* bits, std::size_t count, const Kernel& kernel)
   Compiled<HalfLoop>::for_kernel(kernel)(bits, count);
 }
 
+#if defined(__x86_64__) || defined(_M_X64)
+// All of it that floats know there is the control register of SSE; the whole environment takes ten times as long.
+DefaultFloatEnvironment::DefaultFloatEnvironment() noexcept {
+  const unsigned control = _mm_getcsr();
+  std::memcpy(saved_, &control, sizeof control);
+  _mm_setcsr(0x1f80);
+}
+
+DefaultFloatEnvironment::~DefaultFloatEnvironment() {
+  unsigned control;
+  std::memcpy(&control, saved_, sizeof control);
+  _mm_setcsr(control);
+}
+#else
 DefaultFloatEnvironment::DefaultFloatEnvironment() noexcept {
   static_assert(sizeof(std::fenv_t) <= sizeof saved_ && alignof(std::fenv_t) <= alignof(DefaultFloatEnvironment));
   std::fegetenv(::new (saved_) std::fenv_t);
@@ -456,5 +483,6 @@ DefaultFloatEnvironment::DefaultFloatEnvironment() noexcept {
 DefaultFloatEnvironment::~DefaultFloatEnvironment() {
   std::fesetenv(std::launder(reinterpret_cast<const std::fenv_t*>(saved_)));
 }
+#endif
 
 }  // namespace pywts

@@ -11,7 +11,7 @@ namespace pywts {
 
 // Widens `count` elements at `source` (any alignment, native byte order) to float32 bits. Signalling NaNs may stay
 // signalling: the kernel quiets them. Returns `count`, or the index of the first value that float32 cannot hold (a
-// finite float64 that overflows); the values before it are written.
+// finite float64 that overflows); the values before it are written. Source and bits do not overlap.
 using Widen = std::size_t (*)(const std::byte* source, std::size_t count, std::uint32_t* bits) noexcept;
 
 // `kernel` says which instructions may be used; the result is the same with each.

@@ -374,7 +374,7 @@ void check_all(const pywts::Kernel& kernel, std::uint64_t seed) {
   check_small_formats(kernel, random);
   check_dtype(kernel, Dtype::float8_e8m0fnu, all(8), e8m0fnu, random);
   {
-    const FlushingToZero flushing;
+    [[maybe_unused]] const FlushingToZero flushing;
     check_small_formats(kernel, random);
   }
   check_dtype(kernel, Dtype::boolean, all(8), boolean, random);

@@ -25,7 +25,6 @@ struct Tables {
   // For each character the byte that holds its digit: bytes 0 to 63 are the window with the low digits, 64 to 127 the
   // one with the high digits.
   alignas(64) std::uint8_t place[kStores][64];
-  alignas(64) std::uint8_t keep[64];        // the bits of a digit, and one more where the space is
   alignas(64) std::uint8_t space[64];       // 16, the space's place in the next table
   alignas(64) std::uint8_t characters[64];  // 16 digits, 16 spaces, and again
 };
@@ -40,7 +39,6 @@ constexpr Tables make_tables() {
     tables.place[store][i % 64] = static_cast<std::uint8_t>(byte);
   }
   for (std::size_t i = 0; i < 64; ++i) {
-    tables.keep[i] = i == kFree ? 31 : 15;
     tables.space[i] = i == kFree ? 16 : 0;
     tables.characters[i] = static_cast<std::uint8_t>((i & 16) != 0 ? ' ' : "0123456789abcdef"[i % 16]);
   }
@@ -68,8 +66,9 @@ template <std::size_t window>
 PYWTS_AVX512_INLINE void put(__m512 values, char* text) noexcept {
   constexpr std::size_t store = 2 * window;
   const __m512i bits = _mm512_castps_si512(values);
-  const __m512i low = _mm512_ternarylogic_epi64(bits, table(kTables.keep), table(kTables.space), 0xea);  // a & b | c
-  const __m512i high = _mm512_and_si512(_mm512_srli_epi16(bits, 4), table(kTables.keep));
+  const __m512i digit = _mm512_set1_epi8(15);
+  const __m512i low = _mm512_ternarylogic_epi64(bits, digit, table(kTables.space), 0xea);  // bits & digit | space
+  const __m512i high = _mm512_and_si512(_mm512_srli_epi16(bits, 4), digit);
   put(low, high, kTables.place[store], text + 64 * store);
   if constexpr (store + 1 < kStores) put(low, high, kTables.place[store + 1], text + 64 * (store + 1));
 }
