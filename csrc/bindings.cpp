@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "archive_bindings.hpp"
 #include "pickle/machine.hpp"
 #include "wts/dtype.hpp"
 #include "wts/error.hpp"
@@ -238,7 +239,11 @@ class Node {
   py::list entries() const {
     const auto [data, size] = document().pairs(id_);
     py::list result(size);
-    for (std::size_t i = 0; i < size; ++i) result[i] = py::make_tuple(value_of(data[i].key), node(data[i].value));
+    for (std::size_t i = 0; i < size; ++i) {
+      // Python's dicts can be made slow by integers of one hash, of which there are few in 64 bits.
+      const bool big = document().kind(data[i].key) == pickle::Kind::integer && document().big(data[i].key);
+      result[i] = py::make_tuple(big ? py::cast(node(data[i].key)) : value_of(data[i].key), node(data[i].value));
+    }
     return result;
   }
 
@@ -526,4 +531,6 @@ PYBIND11_MODULE(_core, module, py::mod_gil_not_used()) {
         return py::isinstance<Node>(other) && self.same(other.cast<const Node&>());
       })
       .def("__hash__", &Node::id);
+
+  pywts::bind_archive(module);
 }

@@ -95,7 +95,7 @@ def foreign(file: SourceFile, head: bytes) -> CheckpointError | None:
 
 def foreign_zip(archive: Archive) -> CheckpointError:
     """The error that names what a zip archive without a ``data.pkl`` is."""
-    names = list(archive.entries)
+    names = archive.names()
     for ending, what, way_out in ZIP_MARKS:
         if any(name.endswith(ending) or name.startswith(ending) for name in names):
             return named(archive.file, what, way_out)

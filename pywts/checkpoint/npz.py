@@ -22,15 +22,18 @@ _HEADER = (
 
 def is_npz(archive: Archive) -> bool:
     """Whether an archive holds arrays and nothing else."""
-    return bool(archive.entries) and all(name.endswith(".npy") for name in archive.entries)
+    names = archive.names()
+    return bool(names) and all(name.endswith(".npy") for name in names)
 
 
 def open_npz(file: SourceFile, archive: Archive, limits: Limits) -> NamedTensors:
     """Describe every array, in the order of the archive's directory."""
-    root = {
-        name.removesuffix(".npy"): _array(archive, entry, name.removesuffix(".npy"), limits)
-        for name, entry in archive.entries.items()
-    }
+    root = {}
+    for file_name in archive.names():
+        name = file_name.removesuffix(".npy")
+        entry = archive.find(file_name)
+        assert entry is not None  # it is in the directory
+        root[name] = _array(archive, entry, name, limits)
     return NamedTensors(file.name, "NumPy archive", root, limits, file.close)
 
 
@@ -65,5 +68,5 @@ def _array(archive: Archive, entry: Entry, name: str, limits: Limits) -> Tensor 
 
 def _head(archive: Archive, entry: Entry) -> bytes:
     if entry.stored:
-        return archive.file.read(archive.locate(entry), min(entry.size, _HEADER_LIMIT))
+        return archive.file.read(entry.offset, min(entry.size, _HEADER_LIMIT))
     return next(archive.chunks(entry, _HEADER_LIMIT), b"")

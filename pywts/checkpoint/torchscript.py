@@ -33,7 +33,7 @@ _WAY_OUT = "save the model before it is scripted or quantized"
 
 def is_torchscript(archive: Archive, root: str) -> bool:
     """Whether an archive is TorchScript's: torch goes by its table of constants, and there is no such without code."""
-    return f"{root}/constants.pkl" in archive.entries
+    return archive.find(f"{root}/constants.pkl") is not None
 
 
 def open_torchscript(file: SourceFile, archive: Archive, root: str, limits: Limits) -> NamedTensors:
@@ -66,7 +66,7 @@ def open_torchscript(file: SourceFile, archive: Archive, root: str, limits: Limi
 
 
 def _pickle(file: SourceFile, archive: Archive, name: str, limits: Limits) -> Node:
-    entry = archive.entries.get(name)
+    entry = archive.find(name)
     if entry is None:
         raise CheckpointError(f"{file.name}: {shown(name)} is missing from the archive; copy it again")
     node, end = parse(f"{file.name}: {shown(name)}", archive.read(entry, limits.pickle_bytes), limits)
@@ -99,7 +99,7 @@ class _Code:
     def find(self, module: str, name: str) -> _Class | None:
         """The class, or None where the archive has no text of it (as of classes that are not scripted)."""
         if module not in self._classes:
-            entry = self._archive.entries.get(f"{self._folder}{module.replace('.', '/')}.py")
+            entry = self._archive.find(f"{self._folder}{module.replace('.', '/')}.py")
             text = self._archive.read(entry, _CODE_LIMIT).decode("utf-8", "replace") if entry else ""
             self._classes[module] = _classes_of(text)
         return self._classes[module].get(name)

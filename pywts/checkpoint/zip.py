@@ -22,7 +22,7 @@ _IN_MEMORY = 64 << 20
 def root_of(archive: Archive) -> str | None:
     """The archive's one top folder that holds a ``data.pkl``, or None."""
     suffix = "/data.pkl"
-    roots = [name[: -len(suffix)] for name in archive.entries if name.endswith(suffix) and name.count("/") == 1]
+    roots = [name[: -len(suffix)] for name in archive.names() if name.endswith(suffix) and name.count("/") == 1]
     if len(roots) > 1:
         raise CheckpointError(
             f"{archive.file.name}: two data.pkl in one archive, under {shown(roots[0])} and {shown(roots[1])}; "
@@ -33,8 +33,10 @@ def root_of(archive: Archive) -> str | None:
 
 def open_zip(file: SourceFile, archive: Archive, root: str, limits: Limits) -> PickledCheckpoint:
     """Read the pickle of a zip checkpoint; storages are found as tensors ask for them."""
-    node, end = parse(file.name, archive.read(archive.entries[f"{root}/data.pkl"], limits.pickle_bytes), limits)
-    if end != archive.entries[f"{root}/data.pkl"].size:
+    entry = archive.find(f"{root}/data.pkl")
+    assert entry is not None  # the root was told by it
+    node, end = parse(file.name, archive.read(entry, limits.pickle_bytes), limits)
+    if end != entry.size:
         raise CheckpointError(f"{file.name}: data.pkl goes on after its end, at byte {end}; the checkpoint is damaged")
     storages = ZipStorages(archive, f"{root}/data/", is_swapped(archive, root), limits)
     return PickledCheckpoint(file.name, "zip archive", node, storages.find, limits, file.close)
@@ -42,7 +44,7 @@ def open_zip(file: SourceFile, archive: Archive, root: str, limits: Limits) -> P
 
 def is_swapped(archive: Archive, root: str) -> bool:
     """Whether the storages' byte order is not this machine's; archives before torch 2.1 do not say, and are little."""
-    entry = archive.entries.get(f"{root}/byteorder")
+    entry = archive.find(f"{root}/byteorder")
     order = archive.read(entry, 64).strip().decode("latin-1") if entry else "little"
     if order not in ("little", "big"):
         raise CheckpointError(f"{archive.file.name}: unknown byte order {shown(order)}")
@@ -62,7 +64,7 @@ class ZipStorages:
         """The storage ``key`` of ``numel`` elements (bytes, where ``dtype`` is "")."""
         name = self._folder + key
         source = self._archive.file.name
-        entry = self._archive.entries.get(name)
+        entry = self._archive.find(name)
         if entry is None:
             raise CheckpointError(f"{source}: the storage {shown(name)} is missing from the archive; copy it again")
         size = numel * item_size_of(dtype)
@@ -75,7 +77,7 @@ class ZipStorages:
 
 def storage_of_entry(archive: Archive, entry: Entry, start: int, size: int, swapped: bool, limits: Limits) -> Storage:
     """``size`` bytes of an entry's content from ``start`` on; of a deflated one inflated when they are asked for."""
-    offset = archive.locate(entry) + start
+    offset = entry.offset + start
     label = shown(entry.name)
     if entry.stored:
         return Storage(label, size, file=archive.file.descriptor, file_offset=offset, swapped=swapped)

@@ -294,6 +294,18 @@ def a_million_states() -> Attack:
 
 
 @attack
+def keys_of_one_hash() -> Attack:
+    keys = b"".join(number(i * ((1 << 61) - 1)) + NONE for i in range(1, 100_000))
+    return good(checkpoint(beside(b"}(" + keys + b"u")))
+
+
+@attack
+def keys_of_one_hash_at_the_root() -> Attack:
+    keys = b"".join(number(i * ((1 << 61) - 1)) + NONE for i in range(1, 100_000))
+    return good(checkpoint(b"}(" + keys + text("good") + tensor() + b"u"))
+
+
+@attack
 def a_hundred_states() -> Attack:
     harm = named("x", "y") + b")\x81" + b"}b" * 100
     return refused(checkpoint(beside(harm)), "100 states")

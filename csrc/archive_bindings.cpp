@@ -1,0 +1,69 @@
+#include "archive_bindings.hpp"
+
+#include <string_view>
+#include <utility>
+
+#include "zip/directory.hpp"
+
+namespace py = pybind11;
+
+namespace pywts {
+namespace {
+
+py::str decode(std::string_view name) {
+  auto text = py::reinterpret_steal<py::str>(
+      PyUnicode_DecodeUTF8(name.data(), static_cast<Py_ssize_t>(name.size()), "surrogateescape"));
+  if (!text) throw py::error_already_set();
+  return text;
+}
+
+class ArchiveDirectory {
+ public:
+  ArchiveDirectory(py::bytes records, std::uint64_t at, std::uint64_t count)
+      : records_(std::move(records)), directory_(records_, at, count) {}
+
+  py::list names() const {
+    py::list result(directory_.entries().size());
+    std::size_t i = 0;
+    for (const zip::Entry& entry : directory_.entries()) result[i++] = decode(entry.name);
+    return result;
+  }
+
+  // (offset of its data in the file, packed bytes, size, CRC32, whether it is stored), or None.
+  py::object find(const py::str& name, int file) const {
+    const auto raw = py::reinterpret_steal<py::bytes>(PyUnicode_AsEncodedString(name.ptr(), "utf-8", "surrogateescape"));
+    if (!raw) {
+      PyErr_Clear();  // a name with surrogates that stand for no byte is no name of a file
+      return py::none();
+    }
+    const zip::Entry* entry = directory_.find(std::string_view(raw));
+    if (entry == nullptr) return py::none();
+    return py::make_tuple(directory_.locate(*entry, file), entry->packed, entry->size, entry->crc,
+                          entry->method == zip::kStored);
+  }
+
+ private:
+  py::bytes records_;  // the names point into it
+  zip::Directory directory_;
+};
+
+}  // namespace
+
+void bind_archive(py::module_& module) {
+  static PyObject* const zip_error = PyErr_NewException("pywts._core.ArchiveError", PyExc_Exception, nullptr);
+  module.attr("ArchiveError") = py::handle(zip_error);
+  py::register_exception_translator([](std::exception_ptr pointer) {
+    try {
+      if (pointer) std::rethrow_exception(pointer);
+    } catch (const zip::Error& error) {
+      PyErr_SetObject(zip_error,
+                      py::make_tuple(error.message, decode(error.name), decode(error.other), error.damaged).ptr());
+    }
+  });
+  py::class_<ArchiveDirectory>(module, "ArchiveDirectory")
+      .def(py::init<py::bytes, std::uint64_t, std::uint64_t>())
+      .def("names", &ArchiveDirectory::names)
+      .def("find", &ArchiveDirectory::find);
+}
+
+}  // namespace pywts

@@ -1,0 +1,155 @@
+#include "zip/directory.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <numeric>
+#include <utility>
+
+namespace pywts::zip {
+namespace {
+
+constexpr std::size_t kCentral = 46;  // bytes of a record without its name, extra field and comment
+constexpr std::size_t kLocal = 30;
+constexpr std::uint16_t kEncrypted = 0x1, kStreamed = 0x8;
+constexpr std::uint32_t kInZip64 = 0xffffffffu;
+
+template <class Integer>
+Integer little(const char* bytes) noexcept {
+  Integer value = 0;
+  for (std::size_t i = 0; i < sizeof(Integer); ++i) {
+    value = static_cast<Integer>(value | static_cast<Integer>(Integer{static_cast<unsigned char>(bytes[i])} << (8 * i)));
+  }
+  return value;
+}
+
+// The 8-byte figures of the zip64 extra field, in the place of those that are all ones.
+void take_zip64(std::string_view extra, Entry& entry) noexcept {
+  while (extra.size() >= 4) {
+    const auto kind = little<std::uint16_t>(extra.data());
+    std::string_view field = extra.substr(4, little<std::uint16_t>(extra.data() + 2));
+    if (kind == 1) {
+      for (std::uint64_t* figure : {&entry.size, &entry.packed, &entry.header}) {
+        if (*figure != kInZip64 || field.size() < 8) continue;
+        *figure = little<std::uint64_t>(field.data());
+        field.remove_prefix(8);
+      }
+      return;
+    }
+    extra.remove_prefix(4 + field.size());
+  }
+}
+
+}  // namespace
+
+Directory::Directory(std::string_view records, std::uint64_t at, std::uint64_t count) : at_(at) {
+  read(records, count);
+  check_overlaps();
+  index_names();
+}
+
+void Directory::read(std::string_view records, std::uint64_t count) {
+  if (records.size() / kCentral < count) {
+    throw Error("the directory has " + std::to_string(records.size()) + " bytes, too few for " + std::to_string(count) +
+                " files");
+  }
+  entries_.reserve(static_cast<std::size_t>(count));
+  for (std::uint64_t i = 0; i < count; ++i) {
+    const char* record = records.data();
+    const bool whole = records.size() >= kCentral && std::memcmp(record, "PK\1\2", 4) == 0;
+    const std::size_t name = whole ? little<std::uint16_t>(record + 28) : 0;
+    const std::size_t extra = whole ? little<std::uint16_t>(record + 30) : 0;
+    const std::size_t all = kCentral + name + extra + (whole ? little<std::uint16_t>(record + 32) : 0u);
+    if (!whole || all > records.size()) {
+      throw Error("the directory's record " + std::to_string(i) + " of " + std::to_string(count) + " is broken");
+    }
+    Entry entry{records.substr(kCentral, name),
+                little<std::uint32_t>(record + 20),
+                little<std::uint32_t>(record + 24),
+                little<std::uint32_t>(record + 42),
+                little<std::uint32_t>(record + 16),
+                little<std::uint16_t>(record + 10)};
+    take_zip64(records.substr(kCentral + name, extra), entry);
+    if ((little<std::uint16_t>(record + 8) & kEncrypted) != 0) {
+      throw Error("{} is encrypted; decrypt the archive first", entry.name, {}, false);
+    }
+    if (entry.method != kStored && entry.method != kDeflated) {
+      throw Error("{} is compressed by method " + std::to_string(entry.method) +
+                      "; torch stores or deflates: unpack the archive and save the checkpoint again",
+                  entry.name, {}, false);
+    }
+    if (entry.method == kStored && entry.size != entry.packed) {
+      throw Error("{} is stored, yet has two sizes: " + std::to_string(entry.packed) + " and " + std::to_string(entry.size),
+                  entry.name);
+    }
+    const std::uint64_t head = kLocal + name;
+    if (little<std::uint16_t>(record + 34) != 0 || entry.header > at_ || head > at_ - entry.header ||
+        entry.packed > at_ - entry.header - head) {
+      throw Error("{} lies outside the file", entry.name);
+    }
+    entries_.push_back(entry);
+    records.remove_prefix(all);
+  }
+}
+
+void Directory::check_overlaps() const {
+  const auto before = [](const Entry* a, const Entry* b) { return a->header < b->header; };
+  std::vector<const Entry*> sorted;
+  sorted.reserve(entries_.size());
+  for (const Entry& entry : entries_) sorted.push_back(&entry);
+  if (!std::is_sorted(sorted.begin(), sorted.end(), before)) std::stable_sort(sorted.begin(), sorted.end(), before);
+  const Entry* previous = nullptr;
+  for (const Entry* entry : sorted) {
+    if (previous != nullptr && entry->header < previous->header + kLocal + previous->name.size() + previous->packed) {
+      throw Error("{} overlaps {}", entry->name, previous->name);
+    }
+    previous = entry;
+  }
+}
+
+void Directory::index_names() {
+  by_name_.resize(entries_.size());
+  std::iota(by_name_.begin(), by_name_.end(), std::uint32_t{0});
+  const auto name = [this](std::uint32_t i) { return entries_[i].name; };
+  std::sort(by_name_.begin(), by_name_.end(), [&](std::uint32_t a, std::uint32_t b) { return name(a) < name(b); });
+  const auto twice = std::adjacent_find(by_name_.begin(), by_name_.end(),
+                                        [&](std::uint32_t a, std::uint32_t b) { return name(a) == name(b); });
+  if (twice != by_name_.end()) throw Error("two files have the name {}", name(*twice));
+}
+
+const Entry* Directory::find(std::string_view name) const noexcept {
+  const auto found = std::lower_bound(by_name_.begin(), by_name_.end(), name,
+                                      [this](std::uint32_t i, std::string_view wanted) { return entries_[i].name < wanted; });
+  if (found == by_name_.end() || entries_[*found].name != name) return nullptr;
+  return &entries_[*found];
+}
+
+std::uint64_t Directory::locate(const Entry& entry, int file) const {
+  std::string header(kLocal + entry.name.size(), '\0');
+  for (std::size_t done = 0; done < header.size();) {
+    const ssize_t got = pread(file, header.data() + done, header.size() - done, static_cast<off_t>(entry.header + done));
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) throw Error("the header of {} cannot be read: the file ends, or its disk fails", entry.name);
+    done += static_cast<std::size_t>(got);
+  }
+  const std::string place = " at byte " + std::to_string(entry.header);
+  if (header.compare(0, 4, "PK\3\4") != 0) throw Error("there is no file header" + place + ", where {} should be", entry.name);
+  const auto flags = little<std::uint16_t>(header.data() + 6);
+  const std::uint64_t packed = little<std::uint32_t>(header.data() + 18), size = little<std::uint32_t>(header.data() + 22);
+  const std::size_t name = little<std::uint16_t>(header.data() + 26);
+  if (name != entry.name.size() || header.compare(kLocal, std::string::npos, entry.name) != 0) {
+    throw Error("the header" + place + " has another name than {}", entry.name);
+  }
+  const bool follow = (flags & kStreamed) != 0 && packed == 0 && size == 0;  // the sizes follow the data
+  const bool same = follow || packed == kInZip64 || size == kInZip64 || (packed == entry.packed && size == entry.size);
+  if (!same || (flags & kEncrypted) != 0 || little<std::uint16_t>(header.data() + 8) != entry.method) {
+    throw Error("the header of {}" + place + " contradicts the directory", entry.name);
+  }
+  const std::uint64_t data = entry.header + header.size() + little<std::uint16_t>(header.data() + 28);
+  if (data > at_ || entry.packed > at_ - data) throw Error("{} reaches into the directory", entry.name);
+  return data;
+}
+
+}  // namespace pywts::zip
