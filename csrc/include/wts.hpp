@@ -850,14 +850,14 @@ class cursor {
     return offset() - start;
   }
 
-  // Whether the line ends here; the carriage return before its end is passed.
+  // Whether the line ends here, or behind a carriage return.
   bool ends_line() {
     if (peek() != '\r') return peek() == '\n' || peek() == end;
     const std::uint64_t start = offset();
     skip();
-    if (peek() == '\n' || peek() == end) return true;
+    const bool ends = peek() == '\n' || peek() == end;
     leap(start);
-    return false;
+    return ends;
   }
 
   // A decimal number, with nothing but a space or the line's end behind it.
@@ -1167,6 +1167,7 @@ class indexer {
       const std::uint64_t start = in_.offset();
       in_.skip_spaces();
       if (!in_.ends_line()) return in_.leap(start);
+      if (in_.peek() == '\r') in_.skip();
       if (in_.peek() == cursor::end) return;
       in_.skip();
       ++line_;

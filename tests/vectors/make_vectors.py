@@ -114,8 +114,9 @@ def good_vectors() -> None:
     vector.tensor("reference", [], gap=" ").tensor("bare", [], gap="").tensor("padded", [], gap="  ")
     vector.tensor("last", ones).good()
 
-    vector = Vector("crlf", "lines that end with a carriage return and a line feed").raw(b"3\r\n")
+    vector = Vector("crlf", "lines that end with a carriage return and a line feed").raw(b"4\r\n")
     vector.tensor("a", values(17, 5), end="\r\n").tensor("empty", [], gap=" ", end="\r\n")
+    vector.tensor("bare", [], gap="", end="\r\n")
     vector.tensor("b", values(9, 6), gap=" ", end="\r\n", dialect="one_space").good()
 
     vector = Vector("crlf_no_final_newline", "the last line ends with a carriage return alone").raw(b"1\r\n")
@@ -184,6 +185,10 @@ def good_vectors() -> None:
     vector = Vector("typed_empty_first", "a first line with a type and without values").raw(b"2\n")
     vector.tensor("e", [], head="e 1 0", gap=" ", dialect="typed_half")
     vector.tensor("f", ["0000000f"], head="f 0 1", gap=" ", written=["f"], dialect="typed").good()
+
+    vector = Vector("typed_crlf", "types, and lines that end with a carriage return and a line feed").raw(b"2\r\n")
+    vector.tensor("e", [], head="e 1 0", gap="", end="\r\n", dialect="typed_half")
+    vector.tensor("f", ["0000000f"], head="f 0 1", gap=" ", written=["f"], end="\r\n", dialect="typed").good()
 
     vector = Vector("not_typed", "lines that begin as a typed file would, and are none").raw(b"3\n")
     vector.tensor("a", ["00000001"], gap=" ", dialect="one_space").tensor("b", ["12345678"]).tensor("c", [], gap=" ").good()
