@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from ..errors import SelectionError, near, shown
 from .state_dict import StateDict, is_state_dict, state_dict_of_mapping, state_dict_of_module
+from .uncollected import Uncollected
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,6 +45,11 @@ class Chosen:
 
 def choose(checkpoint: Checkpoint, key: str) -> Chosen:
     """Find the weights: by the field's rules (``key="auto"``), or under a dotted path (``"."`` is the root)."""
+    with Uncollected():
+        return _chosen(checkpoint, key)
+
+
+def _chosen(checkpoint: Checkpoint, key: str) -> Chosen:
     if key == "auto":
         if checkpoint.unnamed is not None:
             raise SelectionError(checkpoint.unnamed)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..errors import CheckpointError, LimitError, shown
 from .files import SourceFile
 from .objects import TooMany
+from .uncollected import Uncollected
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
 
 def open_checkpoint(path: str | os.PathLike[str], limits: Limits) -> Checkpoint:
     """Open a file of weights. The caller closes it."""
-    return _opened(path, limits, in_parts=True)
+    with Uncollected():
+        return _opened(path, limits, in_parts=True)
 
 
 def _opened(path: str | os.PathLike[str], limits: Limits, in_parts: bool) -> Checkpoint:

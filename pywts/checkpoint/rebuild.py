@@ -24,12 +24,13 @@ from .allowlist import (
     NUMPY_SCALARS,
     RECONSTRUCTORS,
     REFUSED_TENSORS,
+    STORAGE_DTYPES,
     TENSORS,
     TYPED_REBUILDS,
     WRAPPERS,
 )
 from .objects import arguments, kind_of, mapping, sequence, value_of
-from .persistent import storage_dtype, storage_id
+from .persistent import storage_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -231,10 +232,9 @@ class Rebuilder:
 
     def _found(self, name: str, found: StorageId) -> tuple[Storage, str]:
         kind, key, numel, view = found
-        try:
-            dtype = storage_dtype(kind)
-        except ValueError as error:
-            raise self._error(name, str(error)) from None
+        dtype = STORAGE_DTYPES.get(kind)
+        if dtype is None:
+            raise self._error(name, f"has a storage of the unknown type torch.{shown(kind)}")
         if self._first.setdefault(key, (kind, numel)) != (kind, numel):
             raise self._error(name, f"tells another dtype or size of the storage {shown(key)} than one before it")
         storage = self._find_storage(key, dtype, numel)

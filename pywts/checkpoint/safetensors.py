@@ -57,7 +57,7 @@ def open_safetensors(file: SourceFile, limits: Limits) -> NamedTensors:
             root[name] = _refused(name, dtype)
             continue
         storage = Storage(
-            f"of {shown(name)}",
+            name if name.isprintable() else shown(name),
             end - begin,
             file=file.descriptor,
             file_offset=start + begin,

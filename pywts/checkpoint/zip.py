@@ -63,24 +63,28 @@ class ZipStorages:
     def find(self, key: str, dtype: str, numel: int) -> Storage:
         """The storage ``key`` of ``numel`` elements (bytes, where ``dtype`` is "")."""
         name = self._folder + key
-        source = self._archive.file.name
-        entry = self._archive.find(name)
-        if entry is None:
-            raise CheckpointError(f"{source}: the storage {shown(name)} is missing from the archive; copy it again")
+        file = self._archive.file
+        place = self._archive.place(name)
+        if place is None:
+            raise CheckpointError(f"{file.name}: the storage {shown(name)} is missing from the archive; copy it again")
+        offset, _, there, _, stored = place
         size = numel * item_size_of(dtype)
-        if entry.size < size:
+        if there < size:
             raise CheckpointError(
-                f"{source}: the storage {shown(name)} has {entry.size} bytes where the pickle tells {size}"
+                f"{file.name}: the storage {shown(name)} has {there} bytes where the pickle tells {size}"
             )
-        return storage_of_entry(self._archive, entry, 0, size, self._swapped, self._limits)
+        if stored:
+            label = name if name.isprintable() else shown(name)
+            return Storage(label, size, file=file.descriptor, file_offset=offset, swapped=self._swapped)
+        return storage_of_entry(self._archive, Entry(name, *place), 0, size, self._swapped, self._limits)
 
 
 def storage_of_entry(archive: Archive, entry: Entry, start: int, size: int, swapped: bool, limits: Limits) -> Storage:
     """``size`` bytes of an entry's content from ``start`` on; of a deflated one inflated when they are asked for."""
-    offset = entry.offset + start
     label = shown(entry.name)
     if entry.stored:
-        return Storage(label, size, file=archive.file.descriptor, file_offset=offset, swapped=swapped)
+        at = entry.offset + start
+        return Storage(label, size, file=archive.file.descriptor, file_offset=at, swapped=swapped)
     if entry.size > limits.inflated_bytes:
         raise LimitError(
             f"{archive.file.name}: {label} inflates to {entry.size} bytes, over the limit of {limits.inflated_bytes}; "
