@@ -1,4 +1,5 @@
-// The only file that knows Python: checks what is handed over, releases the GIL, calls the core.
+// The bindings, with the *_bindings.cpp beside it the only code that knows Python: check what is handed over, release the
+// GIL, call the core.
 #include <pybind11/pybind11.h>
 
 #include <algorithm>
@@ -11,6 +12,8 @@
 
 #include "archive_bindings.hpp"
 #include "pickle/machine.hpp"
+#include "reader_bindings.hpp"
+#include "view_arguments.hpp"
 #include "wts/dtype.hpp"
 #include "wts/error.hpp"
 #include "wts/gather.hpp"
@@ -20,6 +23,10 @@
 
 namespace py = pybind11;
 namespace pickle = pywts::pickle;
+
+using pywts::file_storage;
+using pywts::memory_storage;
+using pywts::view_of;
 
 namespace {
 
@@ -45,51 +52,6 @@ const char* code_name(pywts::Code code) noexcept {
       return "cancelled";
   }
   return "unknown";
-}
-
-// ---------------------------------------------------------------------------------------------------- tensors
-
-pywts::Dtype dtype_named(std::string_view name) {
-  for (const pywts::DtypeInfo& known : pywts::kDtypes) {
-    if (known.name == name) return known.dtype;
-  }
-  throw py::value_error("no such dtype: " + std::string(name));
-}
-
-std::vector<std::int64_t> integers(const py::tuple& tuple) {
-  std::vector<std::int64_t> result;
-  result.reserve(tuple.size());
-  for (const py::handle item : tuple) result.push_back(item.cast<std::int64_t>());
-  return result;
-}
-
-pywts::View view_of(std::string_view dtype, bool swapped, bool half, std::int64_t offset, const py::tuple& shape,
-                    const py::tuple& strides) {
-  if (shape.size() != strides.size()) throw py::value_error("shape and strides differ in length");
-  pywts::View view;
-  view.dtype = dtype_named(dtype);
-  view.swapped = swapped;
-  view.half = half;
-  view.offset = offset;
-  view.shape = integers(shape);
-  view.strides = integers(strides);
-  return view;
-}
-
-pywts::Storage file_storage(int file, std::uint64_t file_offset, std::uint64_t size) {
-  pywts::Storage storage;
-  storage.file = file;
-  storage.file_offset = file_offset;
-  storage.size = size;
-  return storage;
-}
-
-// The caller's object keeps the memory alive for the length of the call.
-pywts::Storage memory_storage(std::uintptr_t address, std::uint64_t size) {
-  pywts::Storage storage;
-  storage.memory = reinterpret_cast<const std::byte*>(address);
-  storage.size = size;
-  return storage;
 }
 
 // ---------------------------------------------------------------------------------------------------- writer
@@ -533,4 +495,5 @@ PYBIND11_MODULE(_core, module, py::mod_gil_not_used()) {
       .def("__hash__", &Node::id);
 
   pywts::bind_archive(module);
+  pywts::bind_reader(module);
 }

@@ -4,16 +4,26 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from .comparing import Compared as Compared
+    from .comparing import Difference as Difference
+    from .comparing import TensorDifference as TensorDifference
+    from .comparing import Verified as Verified
+    from .comparing import diff as diff
+    from .comparing import verify as verify
+    from .converting import Converted as Converted
+    from .converting import convert as convert
     from .encoding import Kernel as Kernel
     from .encoding import encode as encode
     from .encoding import kernels as kernels
     from .errors import CheckpointError as CheckpointError
     from .errors import Error as Error
     from .errors import LimitError as LimitError
+    from .errors import MissingTensorError as MissingTensorError
     from .errors import OptionError as OptionError
     from .errors import OutputError as OutputError
     from .errors import SelectionError as SelectionError
     from .errors import TensorError as TensorError
+    from .errors import WtsError as WtsError
     from .exporting import Exported as Exported
     from .exporting import Plan as Plan
     from .exporting import PlannedTensor as PlannedTensor
@@ -22,8 +32,16 @@ if TYPE_CHECKING:
     from .families.recipes import KnownRecipe as KnownRecipe
     from .families.recipes import recipes as recipes
     from .families.weights import Weights as Weights
+    from .headers import get_include as get_include
     from .limits import DEFAULT_LIMITS as DEFAULT_LIMITS
     from .limits import Limits as Limits
+    from .reading import StoredTensor as StoredTensor
+    from .reading import WtsFile as WtsFile
+    from .reading import decode as decode
+    from .reading import load as load
+    from .reading import open as open
+    from .sidecar import Sidecar as Sidecar
+    from .sidecar import SidecarTensor as SidecarTensor
 
     __version__: str
 
@@ -35,6 +53,22 @@ _HOMES = {
     "Exported": "exporting",
     "Plan": "exporting",
     "PlannedTensor": "exporting",
+    "open": "reading",
+    "load": "reading",
+    "decode": "reading",
+    "WtsFile": "reading",
+    "StoredTensor": "reading",
+    "verify": "comparing",
+    "diff": "comparing",
+    "Verified": "comparing",
+    "Compared": "comparing",
+    "Difference": "comparing",
+    "TensorDifference": "comparing",
+    "convert": "converting",
+    "Converted": "converting",
+    "Sidecar": "sidecar",
+    "SidecarTensor": "sidecar",
+    "get_include": "headers",
     "recipes": "families.recipes",
     "KnownRecipe": "families.recipes",
     "Weights": "families.weights",
@@ -48,6 +82,8 @@ _HOMES = {
     "LimitError": "errors",
     "SelectionError": "errors",
     "TensorError": "errors",
+    "WtsError": "errors",
+    "MissingTensorError": "errors",
     "OutputError": "errors",
     "OptionError": "errors",
     "__version__": "_core",

@@ -12,6 +12,9 @@ class CoreError(Exception):
 class PickleError(Exception):
     args: tuple[str, int]
 
+class WtsFault(Exception):
+    args: tuple[str, str, str, int, int]
+
 def kernels() -> list[tuple[str, bool]]: ...
 def kernel() -> str: ...
 def reserve(file: int, size: int) -> bool: ...
@@ -61,6 +64,56 @@ class ArchiveDirectory:
     def __init__(self, records: bytes, at: int, count: int, /) -> None: ...
     def names(self) -> list[str]: ...
     def find(self, name: str, file: int, /) -> tuple[int, int, int, int, bool] | None: ...
+
+def compare(
+    pairs: list[tuple[Values, Values]], first_only: bool, /
+) -> list[tuple[int, int, int, int, int, float, float, int]]: ...
+def checksums(all: list[Values], /) -> list[int]: ...
+def decode(text: Buffer, address: int, /) -> int: ...
+
+@final
+class Values:
+    @staticmethod
+    def of_file(
+        file: int,
+        file_offset: int,
+        size: int,
+        dtype: str,
+        swapped: bool,
+        half: bool,
+        offset: int,
+        shape: tuple[int, ...],
+        strides: tuple[int, ...],
+        owner: object,
+        /,
+    ) -> Values: ...
+    @staticmethod
+    def of_memory(
+        address: int,
+        size: int,
+        dtype: str,
+        swapped: bool,
+        half: bool,
+        offset: int,
+        shape: tuple[int, ...],
+        strides: tuple[int, ...],
+        owner: object,
+        /,
+    ) -> Values: ...
+    @property
+    def size(self) -> int: ...
+    @property
+    def part(self) -> int: ...
+    def read(self, begin: int, end: int, address: int, /) -> None: ...
+
+@final
+class Reader:
+    def __init__(self, path: bytes) -> None: ...
+    def tensors(self) -> list[tuple[str, int, int, int, str]]: ...
+    def read(self, index: int, address: int, /) -> None: ...
+    def read_all(self, addresses: list[int], /) -> None: ...
+    def values(self, index: int, /) -> Values: ...
+    def nearest(self, name: bytes, /) -> list[str]: ...
 
 @final
 class Writer:

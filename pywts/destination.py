@@ -47,8 +47,20 @@ def resolve(output: str, source: str | None) -> str:
 class Destination:
     """One output path, checked before the first byte is written."""
 
-    def __init__(self, path: str, *, overwrite: bool, force: bool, source_identity: tuple[int, int] | None) -> None:
+    def __init__(
+        self,
+        path: str,
+        *,
+        overwrite: bool,
+        force: bool,
+        source_identity: tuple[int, int] | None,
+        kind: str = ".wts",
+        is_of_kind: Callable[[bytes], bool] | None = None,
+    ) -> None:
+        """``is_of_kind`` tells by a file's first bytes whether it is of the kind that may be replaced unasked."""
         self.path = path
+        self._kind = kind
+        self._is_of_kind = is_of_kind or looks_like_wts
         self._inherited = _inherited_descriptor(path)
         self.direct = self._inherited is not None
         self._overwrite = overwrite
@@ -75,7 +87,7 @@ class Destination:
             if not os.access(path, os.W_OK):
                 raise OutputError(f"{path}: is write-protected; change its mode, or give another output with -o")
             if status.st_size and not force:
-                self._check_is_wts()
+                self._check_kind()
 
     def write(self, size: int, durable: bool, fill: Callable[[int], None]) -> None:
         """Let ``fill`` write ``size`` bytes into a descriptor, then give the whole its name."""
@@ -145,7 +157,7 @@ class Destination:
         if not os.path.isdir(folder):
             raise OutputError(f"{self.path}: there is no folder {folder}; make it first")
 
-    def _check_is_wts(self) -> None:
+    def _check_kind(self) -> None:
         try:
             with open(self.path, "rb", buffering=0) as file:
                 head = file.read(_HEAD)
@@ -153,8 +165,10 @@ class Destination:
             raise OutputError(
                 f"{self.path}: exists and cannot be read: {error.strerror}; force=True overwrites it"
             ) from None
-        if not looks_like_wts(head):
-            raise OutputError(f"{self.path}: exists and is no .wts; give another output, or --force to overwrite it")
+        if not self._is_of_kind(head):
+            raise OutputError(
+                f"{self.path}: exists and is no {self._kind}; give another output, or --force to overwrite it"
+            )
 
 
 def looks_like_wts(head: bytes) -> bool:

@@ -23,6 +23,23 @@ class TensorError(Error):
     """A tensor cannot be written to a .wts: its name, its kind or one of its values forbids it."""
 
 
+class WtsError(Error):
+    """A .wts, or the sidecar beside it, cannot be read: it is something else, it is damaged, or they do not fit."""
+
+    tensor = ""
+    """the name of the one that is damaged; "" for none in particular"""
+    line = 0
+    """of the file, counted from 1; 0 for none in particular"""
+    offset = 0
+    """of the byte in the file, where there is a line"""
+
+
+class MissingTensorError(WtsError, KeyError):
+    """A .wts has no tensor of this name; the message says which names are near."""
+
+    __str__ = Error.__str__  # a KeyError shows its message in quotes
+
+
 class OutputError(Error):
     """The destination cannot be written, or must not be overwritten."""
 

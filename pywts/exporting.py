@@ -54,6 +54,10 @@ class Exported(Record):
     next_step: str
     """what to do with the .wts on the C++ side"""
     warnings: tuple[str, ...]
+    sidecar: str | None = None
+    """the path of the sidecar that was written"""
+    verified: bool = False
+    """whether the .wts was read back and compared"""
 
 
 class PlannedTensor(Record):
@@ -100,6 +104,8 @@ def export(
     overwrite: bool = True,
     force: bool = False,
     durable: bool = False,
+    sidecar: bool = False,
+    verify: bool = False,
     trust: bool = False,
     limits: Limits = DEFAULT_LIMITS,
     progress: Progress | None = None,
@@ -125,6 +131,8 @@ def export(
     overwrite: whether an existing .wts may be replaced.
     force: whether an existing file that is no .wts may be replaced.
     durable: wait until the file is on the disk.
+    sidecar: write ``NAME.wts.json`` beside the .wts: shapes, dtypes, checksums, the source's hash, the choices made.
+    verify: read the .wts back before it gets its name, and compare it with the source bit for bit.
     trust: load the checkpoint by ``torch.load`` and its own classes, in a child process, for classes that make their
         state_dict themselves. THE CHILD RUNS WHATEVER CODE THE CHECKPOINT HOLDS. ``progress`` is not called.
     limits: what the source may ask for.
@@ -144,14 +152,20 @@ def export(
         "drop_junk": drop_junk,
         "half": half,
     }
-    replacing = {"overwrite": overwrite, "force": force, "durable": durable}
-    path = _path_of(source)
+    replacing = {
+        "overwrite": overwrite,
+        "force": force,
+        "durable": durable,
+        "sidecar": sidecar,
+        "verify": verify,
+    }
+    path = path_of(source)
     if trust and path is not None:
         from .trusted import export_trusted
 
         return export_trusted(path, output, selection, replacing, limits)
     start = perf_counter()
-    checkpoint = _open(source, limits)
+    checkpoint = open_source(source, limits)
     try:
         return export_checkpoint(checkpoint, path, output, selection, progress=progress, start=start, **replacing)
     finally:
@@ -167,6 +181,8 @@ def export_checkpoint(
     overwrite: bool,
     force: bool,
     durable: bool,
+    sidecar: bool = False,
+    verify: bool = False,
     progress: Progress | None = None,
     start: float,
 ) -> Exported:
@@ -175,11 +191,24 @@ def export_checkpoint(
     layout = lay_out(checkpoint.name, made.items, made.dialect, checkpoint.limits)
     job = _Job(checkpoint.name, layout, progress)
     path = None
+    warnings = made.warnings
     if output is None or isinstance(output, (str, bytes, os.PathLike)):
         path = _output_path(source, output)
         identity = None if source is None else _identity(source)
         destination = Destination(path, overwrite=overwrite, force=force, source_identity=identity)
-        destination.write(layout.size, durable, job.to_file)
+        if sidecar or verify:
+            from .keeping import write_and_reread
+
+            write_and_reread(
+                destination, job.to_file, checkpoint.name, source, layout, made, selection,
+                sidecar=sidecar, verify=verify, overwrite=overwrite, force=force, durable=durable,
+            )  # fmt: skip
+        else:
+            destination.write(layout.size, durable, job.to_file)
+        if not sidecar and os.path.exists(f"{path}.json"):
+            warnings += (f"{shown(path)}.json was left as it was, and may describe another .wts; --sidecar writes it",)
+    elif sidecar or verify:
+        raise OptionError("sidecar and verify need a file that can be read back: give a path as the output")
     else:
         job.to_stream(output)
     return Exported(
@@ -195,7 +224,9 @@ def export_checkpoint(
         dialect=made.dialect,
         notes=made.notes,
         next_step=_next_step(checkpoint, made.chosen, path),
-        warnings=made.warnings,
+        warnings=warnings,
+        sidecar=f"{path}.json" if sidecar else None,
+        verified=verify,
     )
 
 
@@ -204,12 +235,12 @@ def plan(source: Any, *, trust: bool = False, limits: Limits = DEFAULT_LIMITS, *
 
     selection: those arguments of ``export`` that decide what is written, from ``key`` to ``half``.
     """
-    path = _path_of(source)
+    path = path_of(source)
     if trust and path is not None:
         from .trusted import plan_trusted
 
         return plan_trusted(path, selection, limits)
-    checkpoint = _open(source, limits)
+    checkpoint = open_source(source, limits)
     try:
         return plan_checkpoint(checkpoint, selection)
     finally:
@@ -237,12 +268,14 @@ def plan_checkpoint(checkpoint: Checkpoint, selection: dict[str, Any]) -> Plan:
     )
 
 
-def _path_of(source: Any) -> str | None:
+def path_of(source: Any) -> str | None:
+    """The path that a source is, if it is one."""
     return os.fsdecode(source) if isinstance(source, (str, bytes, os.PathLike)) else None
 
 
-def _open(source: Any, limits: Limits) -> Checkpoint:
-    path = _path_of(source)
+def open_source(source: Any, limits: Limits) -> Checkpoint:
+    """Open a path or a live object. The caller closes it."""
+    path = path_of(source)
     if path is not None:
         from .checkpoint.opening import open_checkpoint
 
@@ -310,7 +343,7 @@ class _Job:
         except CoreError as error:
             if error.args[0] == "sink_write":
                 raise  # the destination knows its name
-            raise _in_words(self._source, tensor, error) from None
+            raise in_words(self._source, tensor, error) from None
         if writer.bytes != layout.size:
             raise Error(
                 f"{self._source}: wrote {writer.bytes} bytes where {layout.size} were laid out; please report this"
@@ -330,7 +363,7 @@ def write_values(writer: Writer, tensor: Tensor) -> None:
         writer.memory_values(loaded.address, loaded.size, *view)
 
 
-def _in_words(source: str, tensor: Tensor | None, error: CoreError) -> Error:
+def in_words(source: str, tensor: Tensor | None, error: CoreError) -> Error:
     """The core's code, index and errno in the user's nouns."""
     code, index, number = error.args
     name = shown(tensor.name) if tensor is not None else "the header"

@@ -87,6 +87,8 @@ OPTIONS = (
     Option("overwrite", "--no-overwrite", True, "fail if the .wts exists"),
     Option("force", "--force", False, "overwrite even a file that is no .wts"),
     Option("durable", "--durable", False, "wait until the file is on the disk"),
+    Option("sidecar", "--sidecar", False, "write NAME.wts.json too: shapes, dtypes, checksums, the choices made"),
+    Option("verify", "--verify", False, "read the .wts back and compare it with the checkpoint bit for bit"),
     Option(
         "trust",
         "--trust",
@@ -94,3 +96,6 @@ OPTIONS = (
         "load by torch and the checkpoint's own classes, in a child process: RUNS THE CODE THAT THE FILE HOLDS",
     ),
 )
+
+SELECTING = tuple(option.name for option in OPTIONS if option.selects)
+"""The names of those that decide which tensors are written."""

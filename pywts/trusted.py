@@ -34,6 +34,8 @@ def export_trusted(
     if output is None or isinstance(output, (str, bytes, os.PathLike)):
         named = None if output is None else os.fsdecode(output)
         return _exported(_ask("export", source, selection, limits, output=named, replacing=replacing))
+    if replacing["sidecar"] or replacing["verify"]:
+        raise OptionError("sidecar and verify need a file that can be read back: give a path as the output")
     import shutil
     import tempfile
 

@@ -191,6 +191,8 @@ def test_json_result(source: Path) -> None:
         "notes": [],
         "next_step": result["next_step"],
         "warnings": [],
+        "sidecar": None,
+        "verified": False,
     }
     assert result["next_step"]
 

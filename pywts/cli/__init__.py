@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import sys
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..errors import Error
+
 COMMANDS = {
     "export": "write the weights of a checkpoint as a .wts",
+    "verify": "compare a .wts with what it was made from, bit for bit",
+    "diff": "how two models differ, tensor by tensor: .wts, checkpoints, .safetensors",
+    "convert": "a .wts as .safetensors, .npz or .pt, and back",
     "recipes": "list the surgery that families of models need, by name",
     "kernels": "list the encoders of this build, and the one in use",
 }
@@ -25,6 +32,11 @@ def main(argv: list[str] | None = None) -> int:
 
         print(f"pywts {__version__}")
         return 0
+    if command in ("--include-dir", "--cmake-dir"):
+        from ..headers import cmake_folder, get_include
+
+        print(get_include() if command == "--include-dir" else cmake_folder())
+        return 0
     if command not in COMMANDS:
         return _unknown(command)
     from importlib import import_module
@@ -37,7 +49,7 @@ def _guarded(run: object, arguments: list[str]) -> int:
     import os
     import signal
 
-    from ..errors import Error, OptionError, shown
+    from ..errors import Error, OptionError
 
     def terminated(*_: object) -> None:
         raise SystemExit(143)
@@ -53,8 +65,7 @@ def _guarded(run: object, arguments: list[str]) -> int:
             sys.stdout.flush()
         return code
     except Error as error:
-        lines = str(error).split("\n")  # paths in it may hold what a terminal obeys
-        print("pywts:", "\n".join(shown(line, 1_000_000) for line in lines), file=sys.stderr)
+        complain(error)
         return 2 if isinstance(error, OptionError) else 1
     except KeyboardInterrupt:
         print("pywts: interrupted; nothing was left behind", file=sys.stderr)
@@ -64,11 +75,20 @@ def _guarded(run: object, arguments: list[str]) -> int:
         return 1
 
 
+def complain(error: Error) -> None:
+    """Say an error on standard error."""
+    from ..errors import shown
+
+    lines = str(error).split("\n")  # paths in it may hold what a terminal obeys
+    print("pywts:", "\n".join(shown(line, 1_000_000) for line in lines), file=sys.stderr)
+
+
 def _print_help() -> None:
     width = max(map(len, COMMANDS))
     lines = "\n".join(f"  {name:{width}}  {what}" for name, what in COMMANDS.items())
     print(f"{_USAGE}\n\nPyTorch checkpoints to the .wts files that TensorRT programs read.\n\ncommands:\n{lines}\n")
     print("`pywts COMMAND --help` explains one. Start with: pywts export best.pt")
+    print("`pywts --include-dir` and `--cmake-dir` tell where the C++ header and its CMake package are.")
 
 
 def _unknown(command: str) -> int:

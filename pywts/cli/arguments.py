@@ -9,6 +9,7 @@ from ..options import OPTIONS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any
 
 
@@ -26,9 +27,11 @@ def _terminal_width() -> int:
         return 98
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Give a parser every option of ``export``."""
+def add_options(parser: argparse.ArgumentParser, names: Iterable[str] | None = None) -> None:
+    """Give a parser the options of ``export``: all, or those of these names."""
     for option in OPTIONS:
+        if names is not None and option.name not in names:
+            continue
         flags = [option.short, option.flag] if option.short else [option.flag]
         if not option.metavar:
             action = "store_false" if option.default else "store_true"

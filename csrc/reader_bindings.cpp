@@ -1,0 +1,215 @@
+#include "reader_bindings.hpp"
+
+#include <pybind11/stl.h>
+
+#include <array>
+#include <exception>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "view_arguments.hpp"
+#include "wts.hpp"
+#include "wts/memory.hpp"
+#include "wts/values.hpp"
+
+namespace py = pybind11;
+
+namespace pywts {
+namespace {
+
+constexpr std::array<const char*, 16> kCodeNames = {"none",   "file",    "not_wts",  "head",      "line",    "digit",
+                                                    "values", "cut",     "trailing", "duplicate", "missing", "count",
+                                                    "range",  "changed", "kernel",   "memory"};
+constexpr std::array<const char*, 6> kDialectNames = {"double", "single", "spaced", "0x", "typed", "typed half"};
+
+// Names and messages hold a file's bytes, which may be no UTF-8.
+py::str text_of(std::string_view text) {
+  auto result = py::reinterpret_steal<py::str>(
+      PyUnicode_DecodeUTF8(text.data(), static_cast<Py_ssize_t>(text.size()), "surrogateescape"));
+  if (!result) throw py::error_already_set();
+  return result;
+}
+
+// Values for Python; what holds their memory is kept alive.
+struct PyValues : Values {
+  py::object owner;
+};
+
+class Reader {
+ public:
+  explicit Reader(const py::bytes& path) {
+    const std::string name = path;
+    const py::gil_scoped_release released;
+    weights_ = std::make_shared<const wts::weights>(wts::open(name));
+  }
+
+  // (name, number of values, offset of the first, line, dialect) of each tensor.
+  py::list tensors() const {
+    py::list result(weights_->size());
+    std::size_t i = 0;
+    for (const wts::tensor& tensor : *weights_) {
+      result[i++] = py::make_tuple(text_of(tensor.name), tensor.count, tensor.offset, tensor.line,
+                                   kDialectNames[static_cast<std::size_t>(tensor.dialect)]);
+    }
+    return result;
+  }
+
+  // Decodes a tensor into fresh memory.
+  void read(std::size_t index, std::uintptr_t address) const {
+    const wts::tensor& tensor = at(index);
+    const py::gil_scoped_release released;
+    auto* const values = reinterpret_cast<float*>(address);
+    prepare(values, tensor.count);
+    wts::error why;
+    if (!weights_->try_read(tensor, 0, tensor.count, values, &why)) throw wts::error(why);
+  }
+
+  // The same for every tensor: an address for each.
+  void read_all(const std::vector<std::uintptr_t>& addresses) const {
+    if (addresses.size() != weights_->size()) throw py::value_error("an address for each tensor is needed");
+    const py::gil_scoped_release released;
+    std::vector<float*> places;
+    places.reserve(addresses.size());
+    for (const std::uintptr_t address : addresses) {
+      places.push_back(reinterpret_cast<float*>(address));
+      prepare(places.back(), (*weights_)[places.size() - 1].count);
+    }
+    weights_->read_all(places.data());
+  }
+
+  std::unique_ptr<PyValues> values(std::size_t index) const {
+    auto result = std::make_unique<PyValues>();
+    result->line = &at(index);
+    result->file = weights_;
+    return result;
+  }
+
+  std::vector<py::str> nearest(const py::bytes& name) const {
+    std::vector<py::str> result;
+    for (const std::string_view other : weights_->nearest(std::string_view(name))) result.push_back(text_of(other));
+    return result;
+  }
+
+ private:
+  const wts::tensor& at(std::size_t index) const {
+    if (index >= weights_->size()) throw py::index_error();
+    return (*weights_)[index];
+  }
+  static void prepare(float* values, std::uint64_t count) {
+    prepare_fresh(values, static_cast<std::size_t>(count) * sizeof *values);
+  }
+
+  std::shared_ptr<const wts::weights> weights_;
+};
+
+std::unique_ptr<PyValues> described(const Storage& storage, View view, py::object owner) {
+  auto result = std::make_unique<PyValues>();
+  result->storage = storage;
+  result->view = std::move(view);
+  result->owner = std::move(owner);
+  return result;
+}
+
+// A difference: (count, first, bits of a, bits of b, NaNs, largest, sum, ULP).
+py::tuple as_tuple(const Difference& found) {
+  return py::make_tuple(found.count, found.first, found.a, found.b, found.nans, found.most, found.sum, found.ulp);
+}
+
+py::list compare_pairs(const std::vector<std::pair<const PyValues*, const PyValues*>>& given, bool first_only) {
+  std::vector<Pair> pairs;
+  for (const auto& [a, b] : given) {
+    if (a == nullptr || b == nullptr || a->size() != b->size())
+      throw py::value_error("pairs are of values of one size");
+    pairs.emplace_back(a, b);
+  }
+  std::vector<Difference> found;
+  {
+    const py::gil_scoped_release released;
+    found = compare(pairs, first_only);
+  }
+  py::list result;
+  for (const Difference& each : found) result.append(as_tuple(each));
+  return result;
+}
+
+std::vector<std::uint32_t> sums_of(const std::vector<const PyValues*>& given) {
+  std::vector<const Values*> all;
+  for (const PyValues* each : given) {
+    if (each == nullptr) throw py::value_error("None has no values");
+    all.push_back(each);
+  }
+  const py::gil_scoped_release released;
+  return checksums(all);
+}
+
+// Decodes 9 bytes a value into fresh memory; the offset of the first byte that does not belong there, or -1.
+std::int64_t decode(const py::buffer& text, std::uintptr_t address) {
+  const py::buffer_info info = text.request();
+  const auto* const from = static_cast<const char*>(info.ptr);
+  const auto size = static_cast<std::size_t>(info.size * info.itemsize);
+  auto* const to = reinterpret_cast<float*>(address);
+  const py::gil_scoped_release released;
+  const wts::kernel* const kernel = wts::choose_kernel();
+  if (kernel == nullptr) {
+    wts::parse({from, size});  // throws the error that says why
+  }
+  prepare_fresh(to, size / 9 * sizeof *to);
+  if (size % 9 == 0 && kernel->decode(from, size / 9, to)) return -1;
+  return static_cast<std::int64_t>(wts::first_wrong({from, size}));
+}
+
+}  // namespace
+
+void bind_reader(py::module_& module) {
+  static PyObject* const wts_fault = PyErr_NewException("pywts._core.WtsFault", PyExc_Exception, nullptr);
+  module.attr("WtsFault") = py::handle(wts_fault);
+  py::register_exception_translator([](std::exception_ptr pointer) {
+    try {
+      if (pointer) std::rethrow_exception(pointer);
+    } catch (const wts::error& error) {
+      const char* const code = kCodeNames.at(static_cast<std::size_t>(error.code));
+      PyErr_SetObject(wts_fault,
+                      py::make_tuple(code, text_of(error.text), text_of(error.tensor), error.line, error.offset).ptr());
+    }
+  });
+
+  py::class_<PyValues>(module, "Values")
+      .def_static(
+          "of_file",
+          [](int file, std::uint64_t file_offset, std::uint64_t size, std::string_view dtype, bool swapped, bool half,
+             std::int64_t offset, const py::tuple& shape, const py::tuple& strides, py::object owner) {
+            return described(file_storage(file, file_offset, size),
+                             view_of(dtype, swapped, half, offset, shape, strides), std::move(owner));
+          })
+      .def_static("of_memory",
+                  [](std::uintptr_t address, std::uint64_t size, std::string_view dtype, bool swapped, bool half,
+                     std::int64_t offset, const py::tuple& shape, const py::tuple& strides, py::object owner) {
+                    return described(memory_storage(address, size),
+                                     view_of(dtype, swapped, half, offset, shape, strides), std::move(owner));
+                  })
+      .def_property_readonly("size", &PyValues::size)
+      .def_property_readonly("part", &PyValues::part)
+      .def("read", [](const PyValues& self, std::uint64_t begin, std::uint64_t end, std::uintptr_t address) {
+        if (begin > end || end > self.size()) throw py::index_error();
+        const py::gil_scoped_release released;
+        Gatherer gatherer;
+        read(self, begin, end, reinterpret_cast<std::uint32_t*>(address), gatherer);
+      });
+
+  py::class_<Reader>(module, "Reader")
+      .def(py::init<const py::bytes&>())
+      .def("tensors", &Reader::tensors)
+      .def("read", &Reader::read)
+      .def("read_all", &Reader::read_all)
+      .def("values", &Reader::values)
+      .def("nearest", &Reader::nearest);
+
+  module.def("compare", &compare_pairs);
+  module.def("checksums", &sums_of);
+  module.def("decode", &decode);
+}
+
+}  // namespace pywts

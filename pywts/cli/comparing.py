@@ -1,0 +1,84 @@
+"""What ``verify`` and ``diff`` have in common: their options, their exit codes, how a value is shown."""
+
+from __future__ import annotations
+
+import argparse
+
+from ..errors import Error
+from ..options import SELECTING
+from . import complain
+from .arguments import Formatter, add_options
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from ..comparing import Compared, Difference, Verified
+
+SAME, DIFFERENT, UNREADABLE = 0, 1, 2
+
+
+def parser_of(name: str, description: str) -> argparse.ArgumentParser:
+    """A parser with the options that select tensors, and those of the output."""
+    parser = argparse.ArgumentParser(
+        f"pywts {name}",
+        description=f"{description} Exit code: 0 the same, 1 different, 2 wrong usage or unreadable.",
+        allow_abbrev=False,
+        formatter_class=Formatter,
+    )
+    add_options(parser, SELECTING)
+    parser.add_argument("-q", "--quiet", action="store_true", help="print nothing: the exit code tells")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    return parser
+
+
+def answer(parsed: argparse.Namespace, compare: Callable[[], Verified | Compared], show: Callable[[Any], None]) -> int:
+    """Compare, print the result as it was asked for, and return the exit code."""
+    try:
+        result = compare()
+    except Error as error:
+        if parsed.json:
+            print_json({"error": {"kind": type(error).__name__, "message": str(error)}})
+        else:
+            complain(error)
+        return UNREADABLE
+    if parsed.json:
+        print_json(result)
+    elif not parsed.quiet:
+        show(result)
+    return SAME if result.equal else DIFFERENT
+
+
+def print_json(value: Any) -> None:
+    """Print a record as JSON; numbers that JSON lacks become text: "inf", "nan"."""
+    import json
+
+    print(json.dumps(_plain(value)))
+
+
+def _plain(value: Any) -> Any:
+    from ..records import Record
+
+    if isinstance(value, Record):
+        return _plain(value.as_dict())
+    if isinstance(value, dict):
+        return {key: _plain(part) for key, part in value.items()}
+    if isinstance(value, (tuple, list)):
+        return [_plain(part) for part in value]
+    if isinstance(value, float) and not abs(value) < float("inf"):
+        return str(value)
+    return value
+
+
+def both_values(first: Difference) -> str:
+    """A difference as text: where it is, and the value on either side with its bits."""
+    return f"value {first.index}: {first.a!r} ({first.a_bits}) against {first.b!r} ({first.b_bits})"
+
+
+def listed(names: tuple[str, ...], most: int = 5) -> str:
+    """Some names, and how many more there are."""
+    from ..errors import shown
+
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(map(shown, names[:most])) + more

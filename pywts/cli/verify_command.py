@@ -1,0 +1,37 @@
+"""``pywts verify``."""
+
+from __future__ import annotations
+
+from ..comparing import Verified, verify
+from ..errors import shown
+from .arguments import selection_of
+from .comparing import answer, both_values, listed, parser_of
+
+
+def run(arguments: list[str]) -> int:
+    """Compare a .wts with its source, bit for bit."""
+    parser = parser_of("verify", "Compare a .wts with the checkpoint it was made from, bit for bit.")
+    parser.add_argument("wts", metavar="WTS")
+    parser.add_argument(
+        "source",
+        nargs="?",
+        metavar="SOURCE",
+        help="the checkpoint, another .wts, or a sidecar, whose checksums are compared; without it the sidecar of WTS",
+    )
+    parsed = parser.parse_args(arguments)
+    return answer(parsed, lambda: verify(parsed.wts, parsed.source, **selection_of(parsed)), _show)
+
+
+def _show(result: Verified) -> None:
+    against = f"{shown(result.source, 300)}{' (checksums)' if result.by == 'checksums' else ''}"
+    print(f"{shown(result.wts, 300)}: {'is' if result.equal else 'IS NOT'} what {against} holds")
+    print(f"compared: {result.tensors:,} tensors, {result.values:,} values")
+    if result.missing:
+        print(f"missing:  {listed(result.missing)}")
+    if result.extra:
+        print(f"extra:    {listed(result.extra)}")
+    for name, ours, theirs in result.counts[:5]:
+        print(f"counts:   {shown(name)} has {ours:,} values, not {theirs:,}")
+    if result.first is not None:
+        where = "other checksum" if result.first.index is None else both_values(result.first)
+        print(f"first:    {shown(result.first.tensor)}, {where}")

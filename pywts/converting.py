@@ -1,0 +1,260 @@
+"""``convert``: a .wts, or any source, as a file of another format, tensor by tensor, in bounded memory.
+
+Written are float32 values. Shapes are the source's; those of a .wts come from its sidecar.
+"""
+
+from __future__ import annotations
+
+import os
+from time import perf_counter
+
+from .comparing import open_if_wts
+from .destination import Destination
+from .errors import OptionError
+from .exporting import export_checkpoint, in_words, open_source, path_of
+from .layout import lay_out
+from .limits import DEFAULT_LIMITS, Limits
+from .options import SELECTING
+from .reading import WtsFile, reading, values_of
+from .records import Record
+from .selecting import select
+from .tensor import contiguous_strides
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from typing import Any, BinaryIO
+    from zipfile import ZipFile
+
+    from .checkpoint.protocol import Checkpoint
+    from .tensor import Tensor
+
+_CHUNK_VALUES = 1 << 20
+
+
+class Converted(Record):
+    """What a conversion did."""
+
+    path: str
+    source: str
+    format: str
+    """"safetensors", "npz", "torch" or "wts" """
+    tensors: int
+    values: int
+    seconds: float
+    weights: str
+    """the dotted path of the weights that were taken; "." for the whole source"""
+    recipe: str
+    warnings: tuple[str, ...]
+
+
+def convert(
+    source: Any,
+    output: str | bytes | os.PathLike[str],
+    *,
+    overwrite: bool = True,
+    force: bool = False,
+    durable: bool = False,
+    limits: Limits = DEFAULT_LIMITS,
+    **selection: Any,
+) -> Converted:
+    """Write a source's weights as a file of the format that the output's suffix names.
+
+    source: the path of a .wts, what ``pywts.open`` gave, or what ``export`` takes.
+    output: a path: ``.safetensors``, ``.npz``, ``.pt`` or ``.pth`` (a state_dict that ``torch.load`` reads), ``.wts``.
+    overwrite: whether an existing file of that format may be replaced.
+    force: whether an existing file of another format may be replaced.
+    durable: wait until the file is on the disk.
+    limits: what the source may ask for.
+    selection: those arguments of ``export`` that decide what is written, from ``key`` to ``half``; unlike there,
+        ``recipe`` is ``"none"`` unless it is given.
+
+    Raises ``pywts.Error``: WtsError for a damaged .wts, and what ``export`` raises.
+    """
+    start = perf_counter()
+    for name in selection:
+        if name not in SELECTING:
+            raise TypeError(f"convert() got an unexpected keyword argument {name!r}")
+    path = os.fsdecode(output)
+    kind = _FORMATS.get(os.path.splitext(path)[1].lower())
+    if kind is None:
+        raise OptionError(f"{path}: its suffix names no format; there are {', '.join(_FORMATS)}")
+    selection = {"recipe": "none", **selection}
+    source_path = path_of(source)
+    file = source if isinstance(source, WtsFile) else open_if_wts(source_path) if source_path is not None else None
+    warnings: tuple[str, ...] = ()
+    if file is not None:
+        source_path = file.path
+        selection = {"key": ".", **selection}
+        checkpoint: Checkpoint = file.as_checkpoint(limits)
+        if file.sidecar is None and kind != "wts":
+            warnings += (f"{file.path}: has no sidecar, so every tensor is written flat, without its shape",)
+    else:
+        checkpoint = open_source(source, limits)
+    try:
+        if kind == "wts":
+            done = export_checkpoint(
+                checkpoint, source_path, path, selection,
+                overwrite=overwrite, force=force, durable=durable, start=start,
+            )  # fmt: skip
+            return Converted(
+                path,
+                done.source,
+                kind,
+                done.tensors,
+                done.values,
+                done.seconds,
+                done.weights,
+                done.recipe,
+                done.warnings,
+            )
+        made = select(checkpoint, **selection)
+        layout = lay_out(checkpoint.name, made.items, "double", limits)
+        write, is_of_kind = _WRITERS[kind]
+        status = os.stat(source_path) if source_path is not None else None
+        destination = Destination(
+            path,
+            overwrite=overwrite,
+            force=force,
+            source_identity=(status.st_dev, status.st_ino) if status is not None else None,
+            kind=f"{kind} file",
+            is_of_kind=is_of_kind,
+        )
+
+        def fill(descriptor: int) -> None:
+            with open(os.dup(descriptor), "wb", buffering=1 << 16) as stream:
+                write(stream, layout.tensors, checkpoint.name)
+
+        destination.write(4 * layout.values, durable, fill)
+        return Converted(
+            path=path,
+            source=checkpoint.name,
+            format=kind,
+            tensors=len(layout.tensors),
+            values=layout.values,
+            seconds=perf_counter() - start,
+            weights=made.chosen.path,
+            recipe=made.recipe,
+            warnings=(*made.warnings, *warnings),
+        )
+    finally:
+        if file is not source:
+            checkpoint.close()
+
+
+def _chunks(tensor: Tensor, source: str) -> Iterator[memoryview]:
+    """A tensor's values as float32, chunk by chunk; a chunk is good until the next."""
+    from ._core import CoreError, address
+
+    values = values_of(tensor)
+    size = values.size
+    step = max(values.part, _CHUNK_VALUES)
+    buffer = memoryview(bytearray(4 * min(size, step)))
+    for begin in range(0, size, step):
+        end = min(size, begin + step)
+        try:
+            reading(values.read, begin, end, address(buffer)[0])
+        except CoreError as error:
+            raise in_words(source, tensor, error) from None
+        yield buffer[: 4 * (end - begin)]
+
+
+# -------------------------------------------------------------------------------------------------------- safetensors
+
+
+def _write_safetensors(stream: BinaryIO, tensors: list[Tensor], source: str) -> None:
+    import json
+
+    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
+    place = 0
+    for tensor in tensors:
+        if tensor.name == "__metadata__":
+            raise OptionError(
+                f"{source}: a tensor is called __metadata__, which safetensors keeps for itself: rename it"
+            )
+        end = place + 4 * tensor.numel
+        header[tensor.name] = {"dtype": "F32", "shape": tensor.shape, "data_offsets": (place, end)}
+        place = end
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)
+    stream.write(len(text).to_bytes(8, "little") + text)
+    for tensor in tensors:
+        for chunk in _chunks(tensor, source):
+            stream.write(chunk)
+
+
+# --------------------------------------------------------------------------------------------------------- zip archives
+
+
+def _write_npz(stream: BinaryIO, tensors: list[Tensor], source: str) -> None:
+    from zipfile import ZipFile
+
+    with ZipFile(stream, "w") as archive:
+        for tensor in tensors:
+            shape = f"{', '.join(map(str, tensor.shape))}{',' if len(tensor.shape) == 1 else ''}"
+            head = f"{{'descr': '<f4', 'fortran_order': False, 'shape': ({shape}), }}".encode()
+            head += b" " * (-(len(head) + 11) % 64) + b"\n"
+            head = b"\x93NUMPY\x01\x00" + len(head).to_bytes(2, "little") + head
+            _add(archive, f"{tensor.name}.npy", len(head) + 4 * tensor.numel, (head,), _chunks(tensor, source))
+
+
+def _write_torch(stream: BinaryIO, tensors: list[Tensor], source: str) -> None:
+    """The archive that ``torch.save(state_dict, path)`` writes; every tensor has a storage of its own."""
+    from zipfile import ZipFile
+
+    with ZipFile(stream, "w") as archive:
+        pickled = _pickled(tensors)
+        _add(archive, "archive/data.pkl", len(pickled), (pickled,))
+        _add(archive, "archive/byteorder", 6, (b"little",))
+        for place, tensor in enumerate(tensors):
+            _add(archive, f"archive/data/{place}", 4 * tensor.numel, _chunks(tensor, source))
+        _add(archive, "archive/version", 2, (b"3\n",))
+
+
+def _add(archive: ZipFile, name: str, size: int, *contents: Iterable[bytes | memoryview]) -> None:
+    """Add a file of known size to an archive, as it is, its content at a multiple of 64 bytes as torch has it."""
+    from zipfile import ZipInfo
+
+    entry = ZipInfo(name)
+    entry.file_size, entry.CRC = size, 0
+    if archive.fp is not None:
+        head = archive.fp.tell() + len(entry.FileHeader()) + 4
+        entry.extra = b"FB" + (-head % 64).to_bytes(2, "little") + b"Z" * (-head % 64)
+    with archive.open(entry, "w") as file:
+        for content in contents:
+            for chunk in content:
+                file.write(chunk)
+
+
+def _pickled(tensors: list[Tensor]) -> bytes:
+    """An OrderedDict of tensors in pickle's protocol 2, where the persistent id of a storage is its place."""
+
+    def number(value: int) -> bytes:
+        size = value.bit_length() // 8 + 1
+        return b"\x8a" + size.to_bytes(1, "little") + value.to_bytes(size, "little")
+
+    def text(value: str) -> bytes:
+        encoded = value.encode()
+        return b"X" + len(encoded).to_bytes(4, "little") + encoded
+
+    def numbers(values: Iterable[int]) -> bytes:
+        return b"(" + b"".join(map(number, values)) + b"t"
+
+    empty = b"ccollections\nOrderedDict\n)R"
+    parts = [b"\x80\x02", empty, b"("]
+    for place, tensor in enumerate(tensors):
+        kind = b"ctorch\nFloatStorage\n"
+        storage = b"(" + text("storage") + kind + text(str(place)) + text("cpu") + number(tensor.numel) + b"tQ"
+        view = number(0) + numbers(tensor.shape) + numbers(contiguous_strides(tensor.shape))
+        rebuilt = b"ctorch._utils\n_rebuild_tensor_v2\n(" + storage + view + b"\x89" + empty + b"tR"
+        parts += [text(tensor.name), rebuilt]
+    return b"".join([*parts, b"u."])
+
+
+_FORMATS = {".safetensors": "safetensors", ".npz": "npz", ".pt": "torch", ".pth": "torch", ".wts": "wts"}
+
+_WRITERS: dict[str, tuple[Callable[[BinaryIO, list[Tensor], str], None], Callable[[bytes], bool]]] = {
+    "safetensors": (_write_safetensors, lambda head: head[8:9] == b"{"),
+    "npz": (_write_npz, lambda head: head[:2] == b"PK" and b".npy" in head[:300]),
+    "torch": (_write_torch, lambda head: head[:2] == b"PK" and b"data.pkl" in head[:300]),
+}

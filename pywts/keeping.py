@@ -1,0 +1,122 @@
+"""What an export does after the text is written and before it has its name: read it back, write the sidecar."""
+
+from __future__ import annotations
+
+import os
+
+from . import _core
+from .comparing import batches, compared, difference
+from .destination import Destination
+from .errors import Error, OptionError, WtsError
+from .limits import DEFAULT_LIMITS
+from .reading import WtsFile, reading, values_of
+from .sidecar import describe, facts_of_file, looks_like_sidecar, sidecar_path
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from .layout import Layout
+    from .selecting import Selection
+    from .tensor import Tensor
+
+
+def write_and_reread(
+    destination: Destination,
+    fill: Callable[[int], None],
+    name: str,
+    source: str | None,
+    layout: Layout,
+    made: Selection,
+    selection: dict[str, Any],
+    *,
+    sidecar: bool,
+    verify: bool,
+    overwrite: bool,
+    force: bool,
+    durable: bool,
+) -> None:
+    """Write a .wts; with ``verify`` it gets its name only if it holds its source; with ``sidecar`` write that too."""
+    path = destination.path
+    if destination.direct:
+        raise OptionError(f"{path}: sidecar and verify need a regular file, which can be read back")
+    beside = None
+    if sidecar:
+        beside = Destination(
+            sidecar_path(path),
+            overwrite=overwrite,
+            force=force,
+            source_identity=None,
+            kind="sidecar of pywts",
+            is_of_kind=looks_like_sidecar,
+        )
+    marks: list[tuple[int, int]] = []
+
+    def fill_and_reread(descriptor: int) -> None:
+        fill(descriptor)
+        marks.extend(_reread(descriptor, path, name, layout.tensors, verify, sidecar))
+
+    destination.write(layout.size, durable, fill_and_reread)
+    if beside is not None:
+        text = describe(
+            {"name": os.path.basename(path), "bytes": layout.size, "values": layout.values},
+            {"name": name} if source is None else facts_of_file(source),
+            {
+                "weights": made.chosen.path,
+                "why": made.chosen.why,
+                "recipe": made.recipe,
+                "dialect": made.dialect,
+                "notes": made.notes,
+                "options": {option: _plain(value) for option, value in selection.items()},
+            },
+            [(tensor, *mark) for tensor, mark in zip(layout.tensors, marks, strict=True)],
+        )
+        beside.write(len(text), durable, lambda descriptor: _write_all(descriptor, text))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, (str, bool)):
+        return value
+    if callable(value):
+        return f"callable {getattr(value, '__name__', type(value).__name__)}"
+    return [part if isinstance(part, str) else list(part) for part in value]
+
+
+def _write_all(descriptor: int, text: bytes) -> None:
+    while text:
+        text = text[os.write(descriptor, text) :]
+
+
+def _reread(
+    descriptor: int, path: str, source: str, tensors: list[Tensor], verify: bool, sums: bool
+) -> list[tuple[int, int]]:
+    """The offset and checksum of each tensor of a .wts that has no name yet."""
+    place = f"/proc/self/fd/{descriptor}"
+    try:
+        with WtsFile(place, sidecar=False) as file:
+            written: list[Tensor] = list(file.as_checkpoint(DEFAULT_LIMITS).root.values())
+            if [(x.name, x.numel) for x in written] != [(x.name, x.numel) for x in tensors]:
+                raise _damaged(path, source, "it holds other tensors than were written")
+            if verify:
+                for tensor, _, found in compared(zip(written, tensors, strict=True), first_only=True):
+                    if found[0]:
+                        first = difference(tensor.name, found)
+                        where = f"{first.tensor}, value {first.index}"
+                        raise _damaged(path, source, f"{where} is {first.a_bits}, not {first.b_bits}")
+            if not sums:
+                return []
+            found_sums = [
+                found
+                for batch in batches((tensor, tensor) for tensor in written)
+                for found in reading(_core.checksums, [values_of(tensor) for tensor, _ in batch])
+            ]
+            return list(zip((tensor.offset for tensor in file.tensors), found_sums, strict=True))
+    except WtsError as error:
+        raise _damaged(path, source, str(error).removeprefix(f"{place}: ")) from None
+
+
+def _damaged(path: str, source: str, what: str) -> Error:
+    return Error(
+        f"{path}: read back, it is not what {source} holds: {what}; the old state was kept; the disk or memory may fail"
+    )

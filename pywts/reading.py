@@ -1,0 +1,289 @@
+"""Reads .wts files: one tensor by its name, or all at once. The decoder is that of csrc/include/wts.hpp."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from ._core import Reader, WtsFault
+from .errors import MissingTensorError, OptionError, WtsError, shown
+from .records import Record
+from .tensor import Storage, Tensor, contiguous_strides
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy import float32
+    from numpy.typing import NDArray
+    from typing_extensions import Buffer
+
+    from ._core import Values
+    from .checkpoint.named import NamedTensors
+    from .limits import Limits
+    from .sidecar import Sidecar
+
+    Path = str | bytes | os.PathLike[str] | os.PathLike[bytes]
+    Array = NDArray[float32]
+
+TEXT_PER_VALUE = 9
+
+
+class StoredTensor(Record):
+    """One line of a .wts."""
+
+    name: str
+    values: int
+    shape: tuple[int, ...] | None
+    """from the sidecar; None without one"""
+    dtype: str | None
+    """of the source, from the sidecar; the .wts holds float32"""
+    offset: int
+    """of the first value's first digit in the file"""
+    line: int
+    """counted from 1"""
+    dialect: str
+    """"double", "single", and what others write: "spaced", "0x", "typed", "typed half" """
+
+
+class WtsFile(Mapping[str, "Array"]):
+    """An open .wts: a mapping from names to float32 arrays, in the file's order.
+
+    Opening reads where the lines begin and end; a tensor is decoded, and checked digit by digit, whenever it is asked
+    for. ``file["name"]`` is a new array each time, of the sidecar's shape, or flat without a sidecar. Use it as a
+    context manager, or ``close`` it. Several threads may read at once.
+    """
+
+    def __init__(self, path: Path, sidecar: bool | Path = True) -> None:
+        self.path = os.fsdecode(path)
+        self._reader: Reader | None = reader_of(self.path)
+        lines = self._reader.tensors()
+        self.sidecar: Sidecar | None = _sidecar(self.path, sidecar, lines)
+        told = self.sidecar.tensors if self.sidecar is not None else None
+        self._tensors = {
+            name: StoredTensor(
+                name=name,
+                values=values,
+                shape=told[place].shape if told else None,
+                dtype=told[place].dtype if told else None,
+                offset=offset,
+                line=line,
+                dialect=dialect,
+            )
+            for place, (name, values, offset, line, dialect) in enumerate(lines)
+        }
+        self._places = {name: place for place, name in enumerate(self._tensors)}
+
+    @property
+    def names(self) -> list[str]:
+        """All names, in the file's order."""
+        return list(self._tensors)
+
+    @property
+    def tensors(self) -> tuple[StoredTensor, ...]:
+        """What is known of every tensor without decoding it."""
+        return tuple(self._tensors.values())
+
+    def info(self, name: str) -> StoredTensor:
+        """What is known of a tensor without decoding it."""
+        found = self._tensors.get(name)
+        if found is None:
+            raise self._missing(name)
+        return found
+
+    def numel(self, name: str) -> int:
+        """The number of a tensor's values."""
+        return self.info(name).values
+
+    def __getitem__(self, name: str) -> Array:
+        """Decode a tensor into a new array."""
+        array = _empty(self.info(name))
+        if array.size:
+            reading(self.reader.read, self._places[name], _address(array))
+        return array
+
+    def load(self) -> dict[str, Array]:
+        """Decode every tensor."""
+        arrays = {name: _empty(tensor) for name, tensor in self._tensors.items()}
+        reading(self.reader.read_all, [_address(array) if array.size else 0 for array in arrays.values()])
+        return arrays
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._tensors
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._tensors)
+
+    def __len__(self) -> int:
+        return len(self._tensors)
+
+    def __repr__(self) -> str:
+        values = sum(tensor.values for tensor in self._tensors.values())
+        return f"<{type(self).__name__} {shown(self.path)}: {len(self):,} tensors, {values:,} values>"
+
+    __eq__ = object.__eq__  # two mappings are compared by decoding both, and arrays have no truth
+    __hash__ = object.__hash__
+
+    @property
+    def reader(self) -> Reader:
+        """What decodes."""
+        if self._reader is None:
+            raise WtsError(f"{self.path}: was closed")
+        return self._reader
+
+    def close(self) -> None:
+        """Close the file; arrays that were decoded stay."""
+        self._reader = None
+
+    def __enter__(self) -> WtsFile:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _missing(self, name: object) -> MissingTensorError:
+        text = f"{self.path}: has no tensor {shown(name)}"
+        if isinstance(name, str) and self._reader is not None:
+            near = self._reader.nearest(name.encode("utf-8", "surrogatepass"))
+            text += "; there is " + ", ".join(map(shown, near)) if near else ""
+        error = MissingTensorError(text)
+        error.tensor = str(name)
+        return error
+
+    def as_checkpoint(self, limits: Limits) -> NamedTensors:
+        """The file as a source of tensors, as checkpoints are."""
+        from .checkpoint.named import NamedTensors
+
+        root = {tensor.name: _described(self, tensor) for tensor in self._tensors.values()}
+        return NamedTensors(self.path, ".wts", dict(root), limits, self.close)
+
+
+def open(path: Path, *, sidecar: bool | Path = True) -> WtsFile:
+    """Open a .wts as a lazy mapping from names to float32 arrays.
+
+    path: the .wts, of any dialect.
+    sidecar: where shapes are: True is ``NAME.wts.json`` beside it, if there is one; False looks at none; or a path.
+
+    Raises WtsError: what is no .wts, is damaged, or does not fit its sidecar.
+    """
+    return WtsFile(path, sidecar)
+
+
+def load(path: Path, *, sidecar: bool | Path = True) -> dict[str, Array]:
+    """All tensors of a .wts: a dict from names to float32 arrays, of the sidecar's shapes, or flat without a sidecar.
+
+    path, sidecar: as for ``open``.
+
+    Raises WtsError, which names line, tensor and byte of what is wrong.
+    """
+    with WtsFile(path, sidecar) as file:
+        return file.load()
+
+
+def decode(text: Buffer) -> Array:
+    """The float32 values of a text as ``encode`` gives it: 9 bytes each, a space and 8 hex digits of either case.
+
+    Raises WtsError for any other text.
+    """
+    import numpy
+
+    from . import _core
+
+    size = memoryview(text).nbytes
+    array = numpy.empty(size // TEXT_PER_VALUE, numpy.float32)
+    wrong = reading(_core.decode, text, _address(array))
+    if wrong >= 0:
+        index, place = divmod(wrong, TEXT_PER_VALUE)
+        if wrong >= size:
+            raise WtsError(f"the text ends within value {index}: it has {size} bytes, and a value takes 9")
+        byte = bytes(memoryview(text).cast("B")[wrong : wrong + 1])
+        raise WtsError(f"value {index}, byte {wrong}: {byte!r} is no {'hex digit' if place else 'space'}")
+    return array
+
+
+class WtsStorage(Storage):
+    """The values of one line; loaded whole only where a view of them is asked for."""
+
+    __slots__ = ("place", "wts")
+
+    def __init__(self, wts: WtsFile, tensor: StoredTensor, place: int) -> None:
+        def load() -> Storage:
+            array = wts[tensor.name]
+            return Storage("decoded", array.nbytes, address=_address(array), owner=array)
+
+        super().__init__(f"of line {tensor.line}", 4 * tensor.values, load=load)
+        self.wts = wts
+        self.place = place
+
+    def values(self) -> Values:
+        """The values, to be read in parts."""
+        return self.wts.reader.values(self.place)
+
+
+def _described(file: WtsFile, tensor: StoredTensor) -> Tensor:
+    shape = tensor.shape if tensor.shape is not None else (tensor.values,)
+    storage = WtsStorage(file, tensor, file._places[tensor.name])
+    return Tensor(tensor.name, "float32", shape, contiguous_strides(shape), 0, storage)
+
+
+def values_of(tensor: Tensor) -> Values:
+    """A tensor's values, to be read in parts."""
+    from ._core import Values
+
+    storage = tensor.storage
+    if isinstance(storage, WtsStorage) and not tensor.half:
+        return storage.values()
+    loaded = storage.load() if storage.load is not None else storage
+    view = (tensor.dtype, loaded.swapped, tensor.half, tensor.offset, tensor.shape, tensor.strides)
+    if loaded.file >= 0:
+        return Values.of_file(loaded.file, loaded.file_offset, loaded.size, *view, loaded)
+    return Values.of_memory(loaded.address, loaded.size, *view, loaded)
+
+
+def reader_of(path: str) -> Reader:
+    """Open a file for the core."""
+    return reading(Reader, os.fsencode(path))
+
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, TypeVar
+
+    T = TypeVar("T")
+
+
+def reading(call: Callable[..., T], *arguments: Any) -> T:
+    """Call the core's reader; its errors become the user's."""
+    try:
+        return call(*arguments)
+    except WtsFault as fault:
+        code, text, tensor, line, offset = fault.args
+        if code == "kernel":
+            raise OptionError(text) from None
+        error = WtsError(text)
+        error.tensor, error.line, error.offset = tensor, line, offset
+        raise error from None
+
+
+def _sidecar(path: str, wanted: bool | Path, lines: list[tuple[str, int, int, int, str]]) -> Sidecar | None:
+    if wanted is False:
+        return None
+    beside = f"{path}.json" if wanted is True else os.fsdecode(wanted)
+    if wanted is True and not os.path.exists(beside):
+        return None
+    from .sidecar import check_fits, read_sidecar
+
+    found = read_sidecar(beside)
+    check_fits(found, path, lines)
+    return found
+
+
+def _empty(tensor: StoredTensor) -> Array:
+    import numpy
+
+    return numpy.empty(tensor.values if tensor.shape is None else tensor.shape, numpy.float32)
+
+
+def _address(array: Array) -> int:
+    address: int = array.__array_interface__["data"][0]
+    return address
