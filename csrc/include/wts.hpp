@@ -289,33 +289,38 @@ constexpr int digit(int c) noexcept {
                                 : -1;
 }
 
-// For each character its digit, or a bit that no sum of digits reaches.
+// For each of four places and each character what the digit is worth there, or a bit that no sum of digits reaches.
 struct digit_table {
-  std::uint64_t of[256];
+  std::uint32_t worth[4][256];
 };
-
-inline constexpr std::uint64_t no_digit = std::uint64_t{1} << 32;
 
 constexpr digit_table make_digits() noexcept {
   digit_table table{};
-  for (int c = 0; c < 256; ++c) table.of[c] = digit(c) < 0 ? no_digit : static_cast<std::uint64_t>(digit(c));
+  for (int place = 0; place < 4; ++place) {
+    for (int c = 0; c < 256; ++c) {
+      const int d = digit(c);
+      table.worth[place][c] = d < 0 ? 1u << 16 : static_cast<std::uint32_t>(d) << (12 - 4 * place);
+    }
+  }
   return table;
 }
 
 inline constexpr digit_table digits = make_digits();
 
 inline bool decode_scalar(const char* text, std::size_t count, float* values) noexcept {
-  std::uint64_t wrong = 0;
+  const auto& worth = digits.worth;
+  std::uint32_t wrong = 0, no_space = 0;
   for (; count != 0; --count, text += text_per_value, ++values) {
     unsigned char c[text_per_value];
     std::memcpy(c, text, sizeof c);
-    const std::uint64_t high = digits.of[c[1]] << 12 | digits.of[c[2]] << 8 | digits.of[c[3]] << 4 | digits.of[c[4]];
-    const std::uint64_t low = digits.of[c[5]] << 12 | digits.of[c[6]] << 8 | digits.of[c[7]] << 4 | digits.of[c[8]];
-    wrong |= high | low | static_cast<std::uint64_t>(c[0] != ' ') << 32;
-    const std::uint32_t bits = static_cast<std::uint32_t>(high << 16 | low);
+    const std::uint32_t high = worth[0][c[1]] | worth[1][c[2]] | worth[2][c[3]] | worth[3][c[4]];
+    const std::uint32_t low = worth[0][c[5]] | worth[1][c[6]] | worth[2][c[7]] | worth[3][c[8]];
+    wrong |= high | low;
+    no_space |= static_cast<std::uint32_t>(c[0] ^ ' ');
+    const std::uint32_t bits = high << 16 | low;
     std::memcpy(values, &bits, sizeof bits);
   }
-  return wrong >> 32 == 0;
+  return wrong >> 16 == 0 && no_space == 0;
 }
 
 inline bool always() noexcept { return true; }
@@ -410,10 +415,10 @@ inline bool run_avx512(const char* text, std::size_t blocks, float* values) {
 #define WTS_AVX2 "avx2"
 
 // AVX2: 8 values are 72 bytes.
-WTS_TARGET_INLINE(WTS_AVX2) __m128i two_values(const char* text) noexcept {
-  const __m128i first = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(text + 1));
-  const __m128i second = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(text + 1 + text_per_value));
-  return _mm_unpacklo_epi64(first, second);
+WTS_TARGET_INLINE(WTS_AVX2) __m256i two_of_16(const char* first, const char* second) noexcept {
+  const __m128i low = _mm_loadu_si128(reinterpret_cast<const __m128i*>(first));
+  const __m128i high = _mm_loadu_si128(reinterpret_cast<const __m128i*>(second));
+  return _mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1);
 }
 
 WTS_TARGET_INLINE(WTS_AVX2) __m256i twice(const std::uint8_t* table) noexcept {
@@ -426,8 +431,10 @@ WTS_TARGET_INLINE(WTS_AVX2) __m256i load256(const char* text) noexcept {
 
 // Values 0, 1, 4 and 5 of those at `text`, a byte for each two digits, in the low halves of the words.
 WTS_TARGET_INLINE(WTS_AVX2) __m256i four_values(const char* text, __m256i low, __m256i high, __m256i& wrong) noexcept {
-  const __m256i c =
-      _mm256_inserti128_si256(_mm256_castsi128_si256(two_values(text)), two_values(text + 4 * text_per_value), 1);
+  // A value and what follows it, what precedes the next value and that value: half of either.
+  const __m256i left = two_of_16(text + 1, text + 1 + 4 * text_per_value);
+  const __m256i right = two_of_16(text + 2, text + 2 + 4 * text_per_value);
+  const __m256i c = _mm256_blend_epi32(left, right, 0xcc);
   const __m256i half = _mm256_set1_epi8(15);
   const __m256i upper = _mm256_shuffle_epi8(high, _mm256_and_si256(_mm256_srli_epi16(c, 4), half));
   const __m256i met = _mm256_and_si256(_mm256_shuffle_epi8(low, c), upper);
@@ -443,12 +450,12 @@ inline bool run_avx2(const char* text, std::size_t blocks, float* values) {
                                         11, 10, 9, 8, 15, 14, 13, 12);
   __m256i wrong = _mm256_setzero_si256(), first = _mm256_setzero_si256(), second = _mm256_setzero_si256();
   for (; blocks != 0; --blocks, text += 8 * text_per_value, values += 8) {
-    // All eight spaces lie in the first 64 bytes.
-    first = _mm256_or_si256(first, _mm256_xor_si256(load256(text), space));
-    second = _mm256_or_si256(second, _mm256_xor_si256(load256(text + 32), space));
     const __m256i bytes = _mm256_packus_epi16(four_values(text, low, high, wrong),
                                               four_values(text + 2 * text_per_value, low, high, wrong));
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(values), _mm256_shuffle_epi8(bytes, swap));
+    // All eight spaces lie in the first 64 bytes. Loaded last: clang would cut the loads above out of these.
+    first = _mm256_or_si256(first, _mm256_xor_si256(load256(text), space));
+    second = _mm256_or_si256(second, _mm256_xor_si256(load256(text + 32), space));
   }
   const __m256i none = _mm256_setzero_si256();
   const auto good = static_cast<std::uint32_t>(_mm256_movemask_epi8(_mm256_cmpeq_epi8(first, none)));
