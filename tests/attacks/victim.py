@@ -52,8 +52,14 @@ def main(source: str, output: str) -> None:
     except pywts.Error as error:
         told = {"error": str(error), "kind": type(error).__name__}
     usage = resource.getrusage(resource.RUSAGE_SELF)
-    told.update(memory=usage.ru_maxrss << 10, seconds=usage.ru_utime + usage.ru_stime)
+    told.update(memory=_peak_memory(), seconds=usage.ru_utime + usage.ru_stime)
     print(json.dumps(told))
+
+
+def _peak_memory() -> int:
+    """Bytes. The kernel's ``ru_maxrss`` would count the parent's as well, from before this program was started."""
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) << 10 for line in status if line.startswith("VmHWM:"))
 
 
 def _die(what: str) -> None:
