@@ -19,9 +19,11 @@
 #include <exception>
 #include <mutex>
 #include <new>
+#include <optional>
 #include <system_error>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "wts/error.hpp"
 #include "wts/gather.hpp"
@@ -31,220 +33,496 @@ namespace pywts {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+using Encode = decltype(Kernel::encode);
 
 constexpr std::size_t kBlock = std::size_t{1} << 20;  // a write, at a multiple of this offset
-constexpr std::size_t kSlack = std::size_t{4} << 10;  // room for the value that crosses a block's end
-constexpr std::size_t kBlocks = 4;                    // in flight when overlapped
 constexpr std::size_t kPage = std::size_t{4} << 10;
+constexpr std::size_t kDrafts = 3;
 constexpr auto kTickEvery = std::chrono::milliseconds(50);
+constexpr auto kSpin = std::chrono::microseconds(100);  // of waiting, before a thread sleeps: about a block's time
+
+// Lets the other hardware thread run while this one waits for a moment.
+void pause() noexcept {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+// A block's text, with room on either side for the rest of a value that it shares with its neighbour.
+class Block {
+ public:
+  Block() : memory_(static_cast<char*>(::operator new (kPage + kBlock + kPage, std::align_val_t{kPage}))) {}
+  char* text() const noexcept { return memory_.get() + kPage; }
+
+ private:
+  struct Free {
+    void operator()(char* memory) const noexcept { ::operator delete (memory, std::align_val_t{kPage}); }
+  };
+  std::unique_ptr<char, Free> memory_;
+};
+
+// What a block will hold, not yet encoded: text, values, and ranges of tensors that are still to be read.
+class Draft {
+ public:
+  enum class Kind : std::uint8_t { text, values, range };
+  struct Part {
+    Kind kind;
+    std::size_t size;                  // of its text; of values, their number
+    const void* data = nullptr;        // text, or values' bits; valid until the draft changes
+    const Storage* storage = nullptr;  // of a range
+    const View* view = nullptr;
+    std::uint64_t begin = 0;  // a range's first byte in the text of all of the tensor's values
+    std::size_t line = 0;     // the tensor's number
+  };
+
+  void text(const char* text, std::size_t size) {
+    if (parts_.empty() || parts_.back().kind != Kind::text) parts_.push_back({Kind::text, 0, data_.get() + used_});
+    std::memcpy(data_.get() + used_, text, size);
+    used_ += size;
+    parts_.back().size += size;
+  }
+
+  void values(const std::uint32_t* bits, std::size_t count) {
+    if (parts_.empty() || parts_.back().kind != Kind::values) {
+      used_ = (used_ + alignof(std::uint32_t) - 1) / alignof(std::uint32_t) * alignof(std::uint32_t);
+      parts_.push_back({Kind::values, 0, data_.get() + used_});
+    }
+    std::memcpy(data_.get() + used_, bits, count * sizeof *bits);
+    used_ += count * sizeof *bits;
+    parts_.back().size += count;
+  }
+
+  void range(const Part& part) {
+    parts_.push_back(part);
+    ranges_ = true;
+  }
+
+  const std::vector<Part>& parts() const noexcept { return parts_; }
+  bool ranges() const noexcept { return ranges_; }
+
+  void clear() noexcept {
+    parts_.clear();
+    used_ = 0;
+    ranges_ = false;
+  }
+
+ private:
+  // A block is enough: a value takes less than its text, by more than its alignment.
+  std::unique_ptr<std::byte[]> data_{new std::byte[kBlock]};
+  std::size_t used_ = 0;
+  std::vector<Part> parts_;
+  bool ranges_ = false;
+};
+
+// One of the two threads: what it works with and on.
+struct Worker {
+  explicit Worker(Pulse pulse) : gatherer(std::move(pulse)) {}
+  Gatherer gatherer;
+  Block block;
+  std::optional<std::uint64_t> job;
+  std::size_t line = 0;
+};
+
+// Gathers `count` values from `first` on of a view whose values lie one after another.
+void gather_part(Gatherer& gatherer, const Storage& storage, const View& view, std::uint64_t first, std::uint64_t count,
+                 const TakeBits& take) {
+  View part = view;
+  part.offset += static_cast<std::int64_t>(first);
+  part.shape = {static_cast<std::int64_t>(count)};
+  part.strides = {1};
+  try {
+    gatherer.gather(storage, part, take);
+  } catch (Error& error) {
+    if (error.code == Code::overflow) error.index += static_cast<std::int64_t>(first);
+    throw;
+  }
+}
 
 }  // namespace
 
-// The blocks and who has them: the caller's thread fills one after another, the sink empties them in the same order.
+// The text is made block by block. On one thread, the caller's: encoded as it comes, and given to the sink. On two,
+// each block is a job: whoever is free takes the next one, encodes it in memory of its own and, when the blocks before
+// it are written, gives it to the sink itself. So one thread encodes while the other writes, and what is written is
+// what the writing core has in its cache: text that moves between cores costs more than encoding it, much more where
+// they share no cache. The caller drafts the jobs, and when it may not draft more, it takes jobs as well. A draft only
+// says which values are to be read where they lie one after another; others are gathered by the caller.
 class Writer::Pipe {
  public:
   Pipe(Sink sink, bool overlapped, Tick tick)
       : sink_(std::move(sink)),
         tick_(std::move(tick)),
         encode_(kernel().encode),
-        overlapped_(overlapped),
-        gatherer_([this] { pulse(); }),
-        memory_(static_cast<char*>(
-            ::operator new ((overlapped ? kBlocks : 1) * (kBlock + kSlack), std::align_val_t{kPage}))),
-        block_(memory_.get()) {}
+        overlapped_(overlapped && std::thread::hardware_concurrency() != 1),
+        caller_([this] { pulse(); }) {}
 
-  ~Pipe() {
-    if (!thread_.joinable()) return;
-    {
-      const std::lock_guard<std::mutex> lock(mutex_);
-      stopping_ = true;
-    }
-    filled_.notify_one();
-    thread_.join();
-  }
-
+  ~Pipe() { stop(); }
   Pipe(const Pipe&) = delete;
   Pipe& operator=(const Pipe&) = delete;
 
-  // Runs the work of one call; a failure, of this thread or the other, is the last thing that happens.
+  // Does the work of one call. A failure, of this thread or the other, is the last thing that happens.
   template <class Work>
   void run(const Work& work) {
     if (failure_) std::rethrow_exception(failure_);
     try {
       work();
+      if (shared()) settle();
     } catch (...) {
       failure_ = std::current_exception();
-      stopping_ = true;
-      throw;
+      failed_line_ = caller_.line;
+      stop();
+      // Of two failures, the one of the earlier block: as on one thread.
+      if (helper_failure_ && *helper_->job < caller_.job.value_or(drafting_)) {
+        failure_ = helper_failure_;
+        failed_line_ = helper_->line;
+      }
+      std::rethrow_exception(failure_);
+    }
+  }
+
+  void lines(const Line* lines, std::size_t count) {
+    std::uint64_t size = 0;
+    for (std::size_t i = 0; i < count; ++i) {
+      size += lines[i].before.size() + numel(lines[i].view) * kTextPerValue + lines[i].after.size();
+    }
+    if (overlapped_ && !shared() && used_ + size >= 2 * kBlock) share();
+    for (std::size_t i = 0; i < count; ++i) {
+      text(lines[i].before);
+      values(lines[i].storage, lines[i].view, i, count > 1);
+      text(lines[i].after);
     }
   }
 
   void text(std::string_view text) {
     while (!text.empty()) {
       const std::size_t part = std::min(text.size(), room_ - used_);
-      std::memcpy(block_ + used_, text.data(), part);
+      if (shared()) {
+        draft().text(text.data(), part);
+      } else {
+        std::memcpy(caller_.block.text() + used_, text.data(), part);
+      }
       text.remove_prefix(part);
-      used_ += part;
-      if (used_ >= room_) next_block();
+      advance(part);
     }
-  }
-
-  void values(const Storage& storage, const View& view) {
-    gatherer_.gather(storage, view, [this](const std::uint32_t* bits, std::size_t count) { encode(bits, count); });
   }
 
   void flush() {
-    hand_over(used_);
-    while (!await_drained()) pulse();
+    if (used_ > 0) complete();
+    if (!shared()) return;
+    while (help()) continue;
+    await([this] { return turn_ == drafting_; }, true);
   }
 
-  std::uint64_t bytes() const noexcept { return handed_bytes_ + used_; }
+  std::uint64_t bytes() const noexcept { return completed_ + used_; }
+  std::size_t failed_line() const noexcept { return failed_line_; }
 
  private:
-  struct Free {
-    void operator()(char* memory) const noexcept { ::operator delete (memory, std::align_val_t{kPage}); }
-  };
+  // ------------------------------------------------------------------------------- the caller's thread
 
-  void encode(const std::uint32_t* bits, std::size_t count) {
+  bool shared() const noexcept { return thread_.joinable(); }
+  Draft& draft() noexcept { return drafts_[drafting_ % kDrafts]; }
+
+  // `later`: more lines follow in this call, so that what is drafted is likely to become a whole block in it.
+  void values(const Storage& storage, const View& view, std::size_t line, bool later) {
+    caller_.line = line;
+    std::uint64_t left = numel(view) * kTextPerValue;
+    const bool drafted = shared() && (later || left > room_ - used_) && inside(view, storage.size) && contiguous(view);
+    if (!drafted) return caller_.gatherer.gather(storage, view, take_);
+    ranged_ = true;
+    for (std::uint64_t begin = 0; left > 0;) {
+      const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(left, room_ - used_));
+      draft().range({Draft::Kind::range, size, nullptr, &storage, &view, begin, line});
+      begin += size;
+      left -= size;
+      advance(size);
+    }
+  }
+
+  void take(const std::uint32_t* bits, std::size_t count) {
     while (count > 0) {
-      // The last value may cross the block's end, into the slack.
-      const std::size_t part = std::min(count, (room_ - used_ + kTextPerValue - 1) / kTextPerValue);
-      encode_(bits, part, block_ + used_);
+      const std::size_t part = std::min(count, (room_ - used_) / kTextPerValue);
+      if (part == 0) {  // the value crosses the block's end
+        std::array<char, kTextPerValue> value;
+        encode_(bits, 1, value.data());
+        text({value.data(), value.size()});
+        ++bits;
+        --count;
+        continue;
+      }
+      if (shared()) {
+        draft().values(bits, part);
+      } else {
+        encode_(bits, part, caller_.block.text() + used_);
+      }
       bits += part;
       count -= part;
-      used_ += part * kTextPerValue;
-      if (used_ >= room_) next_block();
+      advance(part * kTextPerValue);
     }
+  }
+
+  void advance(std::size_t size) {
+    used_ += size;
+    if (used_ == room_) complete();
+  }
+
+  // The block is full, or as full as it gets: to the sink with it.
+  void complete() {
+    const std::size_t size = used_;
+    completed_ += size;
+    used_ = 0;
+    room_ = kBlock - completed_ % kBlock;
+    if (shared()) {
+      signal([this] {
+        drafted_[drafting_ % kDrafts] = true;
+        ready_ = ++drafting_;
+      });
+      const std::atomic<bool>& drafted = drafted_[drafting_ % kDrafts];
+      while (drafted && help()) continue;
+      await([&] { return !drafted; }, true);
+    } else {
+      drain(caller_.block.text(), size, true);
+      if (overlapped_ && size == kBlock) share();
+    }
+    pulse();
+  }
+
+  // Starts the second thread; what the block has so far becomes a draft. If no thread can be had, goes on without.
+  void share() {
+    drafts_ = std::vector<Draft>(kDrafts + 1);
+    helper_.emplace([this] {
+      if (stopping_) throw Stopped();
+    });
+    try {
+      thread_ = std::thread([this] { assist(); });
+    } catch (const std::system_error&) {
+      overlapped_ = false;
+      return;
+    }
+    if (used_ > 0) draft().text(caller_.block.text(), used_);
+  }
+
+  // At the end of a call nothing may still have to be read: its ranges have been, and what has been drafted of the next
+  // block is turned into values.
+  void settle() {
+    if (!ranged_) return;
+    if (draft().ranges()) {
+      Draft& unsettled = drafts_[kDrafts];
+      std::swap(draft(), unsettled);
+      used_ = 0;
+      for (const Draft::Part& part : unsettled.parts()) {
+        if (part.kind == Draft::Kind::text) {
+          text({static_cast<const char*>(part.data), part.size});
+        } else if (part.kind == Draft::Kind::values) {
+          take(static_cast<const std::uint32_t*>(part.data), part.size);
+        } else {
+          settle(part);
+        }
+      }
+      unsettled.clear();
+    }
+    while (help()) continue;
+    for (const std::atomic<bool>& drafted : drafted_) {
+      await([&] { return !drafted; }, true);
+    }
+    ranged_ = false;
+  }
+
+  void settle(const Draft::Part& range) {
+    caller_.line = range.line;
+    std::uint64_t first = range.begin / kTextPerValue;
+    const std::size_t begun = range.begin % kTextPerValue;
+    if (begun != 0) {  // the block before it has the value's first digits
+      gather_part(caller_.gatherer, *range.storage, *range.view, first++, 1,
+                  [&](const std::uint32_t* bits, std::size_t) {
+                    std::array<char, kTextPerValue> value;
+                    encode_(bits, 1, value.data());
+                    text({value.data() + begun, value.size() - begun});
+                  });
+    }
+    const std::uint64_t end = (range.begin + range.size) / kTextPerValue;
+    gather_part(caller_.gatherer, *range.storage, *range.view, first, end - first, take_);
+  }
+
+  // Does the next job, if there is one.
+  bool help() {
+    if (!take_job(caller_)) return false;
+    execute(caller_, true);
+    caller_.job.reset();
+    return true;
   }
 
   void pulse() {
     const Clock::time_point now = Clock::now();
     if (now - last_tick_ < kTickEvery) return;
     last_tick_ = now;
-    if (tick_ && !tick_(bytes())) throw Error(Code::cancelled);
+    if (tick_ && !tick_(written_)) throw Error(Code::cancelled);
   }
 
-  char* block(std::uint64_t number) const noexcept { return memory_.get() + number % kBlocks * (kBlock + kSlack); }
-
-  // The block is full: to the sink with it; what crossed its end begins the next one.
-  void next_block() {
-    const char* carried = block_ + room_;
-    const std::size_t size = used_ - room_;
-    if (overlapped_ && !thread_.joinable()) start();
-    hand_over(room_);
-    std::memmove(block_, carried, size);
-    used_ = size;
-    pulse();
+  void stop() noexcept {
+    if (!thread_.joinable()) return;
+    signal([this] { stopping_ = true; });
+    thread_.join();
   }
 
-  // Gives the first `size` bytes of the block to the sink and takes a free block.
-  void hand_over(std::size_t size) {
-    used_ = 0;
-    handed_bytes_ += size;
-    room_ = kBlock - handed_bytes_ % kBlock;
-    if (size == 0) return;
-    if (!thread_.joinable()) {
-      drain(block_, size, [this] { pulse(); });
-      return;
-    }
-    sizes_[handed_.load(std::memory_order_relaxed) % kBlocks] = size;
-    bool asleep = false;
-    {
-      const std::lock_guard<std::mutex> lock(mutex_);
-      ++handed_;
-      asleep = asleep_;
-    }
-    if (asleep) filled_.notify_one();
-    block_ = block(handed_.load(std::memory_order_relaxed));
-    while (!await([this] { return handed_ - emptied_ < kBlocks; })) pulse();
-  }
+  // ------------------------------------------------------------------------------- the second thread
 
-  void start() {
+  struct Stopped {};
+
+  void assist() noexcept {
     try {
-      thread_ = std::thread([this] { empty_blocks(); });
-    } catch (const std::system_error&) {
-      overlapped_ = false;
+      for (;;) {
+        await([this] { return taken_ < ready_; }, false);
+        if (take_job(*helper_)) execute(*helper_, false);
+      }
+    } catch (const Stopped&) {
+    } catch (...) {
+      signal([this] {
+        helper_failure_ = std::current_exception();
+        stopping_ = true;
+      });
     }
   }
 
-  // Offers the sink the bytes until it has taken all; `idle` is called where it takes none.
-  template <class Idle>
-  void drain(const char* text, std::size_t size, const Idle& idle) {
+  // ------------------------------------------------------------------------------- both threads
+
+  bool take_job(Worker& worker) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (taken_ == ready_) return false;
+    worker.job = taken_++;
+    return true;
+  }
+
+  void execute(Worker& worker, bool caller) {
+    const std::uint64_t job = *worker.job;
+    Draft& draft = drafts_[job % kDrafts];
+    const std::size_t size = encode(draft, worker);
+    draft.clear();
+    signal([&] { drafted_[job % kDrafts] = false; });
+    await([&] { return turn_ == job; }, caller);
+    drain(worker.block.text(), size, caller);
+    signal([&] { turn_ = job + 1; });
+  }
+
+  std::size_t encode(const Draft& draft, Worker& worker) {
+    char* to = worker.block.text();
+    for (const Draft::Part& part : draft.parts()) {
+      if (part.kind == Draft::Kind::text) {
+        std::memcpy(to, part.data, part.size);
+        to += part.size;
+      } else if (part.kind == Draft::Kind::values) {
+        encode_(static_cast<const std::uint32_t*>(part.data), part.size, to);
+        to += part.size * kTextPerValue;
+      } else {
+        encode_range(part, to, worker);
+        to += part.size;
+      }
+    }
+    return static_cast<std::size_t>(to - worker.block.text());
+  }
+
+  // Encodes also the rest of the values that the range cuts: it does so only at a block's ends, where there is room.
+  void encode_range(const Draft::Part& range, char* to, Worker& worker) {
+    worker.line = range.line;
+    const std::uint64_t first = range.begin / kTextPerValue;
+    const std::uint64_t end = (range.begin + range.size + kTextPerValue - 1) / kTextPerValue;
+    to -= range.begin % kTextPerValue;
+    gather_part(worker.gatherer, *range.storage, *range.view, first, end - first,
+                [&](const std::uint32_t* bits, std::size_t count) {
+                  encode_(bits, count, to);
+                  to += count * kTextPerValue;
+                });
+  }
+
+  // Offers the sink the bytes until it has taken all.
+  void drain(const char* text, std::size_t size, bool caller) {
     while (size > 0) {
+      if (stopping_) stop_here(caller);
       const std::size_t taken = sink_(text, size);
       text += taken;
       size -= taken;
-      if (taken == 0) idle();
+      written_ += taken;
+      if (taken == 0 && caller) pulse();
     }
   }
 
-  // Waits until `ready`, up to a tick's time; false if it is not yet. Throws what the sink threw.
+  // Waits until `ready`, or throws if the other thread has failed or wants an end.
   template <class Ready>
-  bool await(const Ready& ready) {
-    std::unique_lock<std::mutex> lock(mutex_);
-    emptied_one_.wait_for(lock, kTickEvery, [&] { return sink_failure_ || ready(); });
-    if (sink_failure_) std::rethrow_exception(sink_failure_);
-    return ready();
-  }
-
-  bool await_drained() {
-    return !thread_.joinable() || await([this] { return handed_ == emptied_; });
-  }
-
-  // The second thread.
-  void empty_blocks() noexcept {
-    try {
-      for (;;) {
-        {
-          std::unique_lock<std::mutex> lock(mutex_);
-          asleep_ = true;
-          filled_.wait(lock, [this] { return stopping_ || handed_ != emptied_; });
-          asleep_ = false;
-          if (stopping_) return;
-        }
-        const std::uint64_t number = emptied_;
-        drain(block(number), sizes_[number % kBlocks], [this] {
-          if (stopping_) throw Error(Code::cancelled);
-        });
-        {
-          const std::lock_guard<std::mutex> lock(mutex_);
-          ++emptied_;
-        }
-        emptied_one_.notify_one();
+  void await(const Ready& ready, bool caller) {
+    if (ready()) return;
+    const Clock::time_point start = Clock::now();
+    while (!ready()) {
+      if (stopping_) stop_here(caller);
+      if (Clock::now() - start < kSpin) {
+        pause();
+        continue;
       }
-    } catch (...) {
       {
-        const std::lock_guard<std::mutex> lock(mutex_);
-        sink_failure_ = std::current_exception();
+        std::unique_lock<std::mutex> lock(mutex_);
+        ++sleepers_;
+        const auto enough = [&] { return stopping_ || ready(); };
+        if (caller) {
+          changed_.wait_for(lock, kTickEvery, enough);
+        } else {
+          changed_.wait(lock, enough);
+        }
+        --sleepers_;
       }
-      emptied_one_.notify_one();
+      if (caller) pulse();
     }
+  }
+
+  [[noreturn]] void stop_here(bool caller) {
+    if (!caller) throw Stopped();
+    const std::lock_guard<std::mutex> lock(mutex_);
+    std::rethrow_exception(helper_failure_);
+  }
+
+  // Changes what the other thread may be waiting for.
+  template <class Change>
+  void signal(const Change& change) {
+    bool asleep = false;
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      change();
+      asleep = sleepers_ > 0;
+    }
+    if (asleep) changed_.notify_all();
   }
 
   Sink sink_;
   Tick tick_;
-  void (*encode_)(const std::uint32_t* bits, std::size_t count, char* text) noexcept;
+  Encode encode_;
   bool overlapped_;
-  Gatherer gatherer_;
-  std::unique_ptr<char, Free> memory_;
 
-  char* block_;                     // that is being filled
-  std::size_t used_ = 0;            // its bytes so far; more than `room_` only within encode()
-  std::size_t room_ = kBlock;       // until the next multiple of kBlock
-  std::uint64_t handed_bytes_ = 0;  // of all blocks before it
+  // The caller's.
+  Worker caller_;
+  TakeBits take_ = [this](const std::uint32_t* bits, std::size_t count) { take(bits, count); };
+  std::uint64_t completed_ = 0;  // bytes of the blocks before the one that is being filled
+  std::size_t used_ = 0;         // bytes in that one
+  std::size_t room_ = kBlock;    // its size, until the next multiple of kBlock
+  bool ranged_ = false;          // this call has drafted ranges
   Clock::time_point last_tick_ = Clock::now();
   std::exception_ptr failure_;
+  std::size_t failed_line_ = 0;
 
+  // The second thread and what is its.
   std::thread thread_;
-  std::array<std::size_t, kBlocks> sizes_{};  // of the blocks that the sink has not emptied
-  std::mutex mutex_;
-  std::condition_variable filled_;
-  std::condition_variable emptied_one_;
-  std::atomic<std::uint64_t> handed_ = 0;   // blocks
-  std::atomic<std::uint64_t> emptied_ = 0;  // blocks
+  std::optional<Worker> helper_;
+
+  // Shared: written under the mutex, or handed over with a job.
+  std::vector<Draft> drafts_;                         // and a spare one, for settle()
+  std::array<std::atomic<bool>, kDrafts> drafted_{};  // drafts that wait to be encoded
+  std::uint64_t drafting_ = 0;                        // the job that the caller drafts
+  std::atomic<std::uint64_t> ready_ = 0;              // jobs before this one can be taken
+  std::atomic<std::uint64_t> taken_ = 0;              // jobs before this one are
+  std::atomic<std::uint64_t> turn_ = 0;               // the job that may be given to the sink
+  std::atomic<std::uint64_t> written_ = 0;            // bytes that the sink has taken
   std::atomic<bool> stopping_ = false;
-  bool asleep_ = false;
-  std::exception_ptr sink_failure_;
+  std::exception_ptr helper_failure_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  int sleepers_ = 0;
 };
 
 Writer::Writer(Sink sink, bool overlapped, Tick tick)
@@ -257,7 +535,12 @@ void Writer::text(std::string_view text) {
 }
 
 void Writer::values(const Storage& storage, const View& view) {
-  pipe_->run([&] { pipe_->values(storage, view); });
+  const Line line = {{}, storage, view, {}};
+  lines(&line, 1);
+}
+
+void Writer::lines(const Line* lines, std::size_t count) {
+  pipe_->run([&] { pipe_->lines(lines, count); });
 }
 
 void Writer::flush() {
@@ -265,6 +548,8 @@ void Writer::flush() {
 }
 
 std::uint64_t Writer::bytes() const noexcept { return pipe_->bytes(); }
+
+std::size_t Writer::failed_line() const noexcept { return pipe_->failed_line(); }
 
 // ---------------------------------------------------------------------------------------------------- files
 

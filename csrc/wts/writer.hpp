@@ -1,5 +1,6 @@
-// Encodes tensors one after another into aligned blocks and hands the blocks to a sink, on a second thread where the
-// work is large enough. Which file it is, how it becomes the destination and what happens on failure is the caller's.
+// Encodes tensors one after another into aligned blocks and hands the blocks to a sink, with the help of a second
+// thread where the work is large enough. Which file it is, how it becomes the destination and what happens on failure
+// is the caller's.
 #pragma once
 
 #include <cstddef>
@@ -51,11 +52,20 @@ bool reserve(int file, std::uint64_t size);
 // writer, with the bytes of text produced so far; false asks to stop: the writer throws Error{cancelled}.
 using Tick = std::function<bool(std::uint64_t bytes)>;
 
+// A tensor with the text before and after its values.
+struct Line {
+  std::string_view before;
+  Storage storage;
+  View view;
+  std::string_view after;
+};
+
 // One thread at a time uses a writer. Once a call has thrown, every later call throws the same, and the sink is called
 // no more.
 class Writer {
  public:
-  // overlapped: a second thread runs the sink while this one encodes. If no thread can be had, it goes on without.
+  // overlapped: a second thread takes its share of the work, so that one encodes while the other runs the sink. The
+  // sink is called on either thread, in order, on one at a time. If no thread can be had, the caller's works alone.
   // Throws what kernel() throws.
   Writer(Sink sink, bool overlapped, Tick tick);
   ~Writer();  // waits for the sink's return from the call that it is in, if any; what was not flushed is dropped
@@ -64,8 +74,12 @@ class Writer {
 
   void text(std::string_view text);                       // raw bytes: the count, a name, a line's end
   void values(const Storage& storage, const View& view);  // 9 bytes a value
-  void flush();                                           // everything so far has reached the sink
-  std::uint64_t bytes() const noexcept;                   // of text so far
+  // Many tensors at once: both threads share the work also where each tensor is small.
+  void lines(const Line* lines, std::size_t count);
+  // The number of the tensor, in the call of lines(), whose values could not be had.
+  std::size_t failed_line() const noexcept;
+  void flush();                          // everything so far has reached the sink
+  std::uint64_t bytes() const noexcept;  // of text so far
 
  private:
   class Pipe;

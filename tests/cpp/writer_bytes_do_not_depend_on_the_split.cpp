@@ -27,25 +27,71 @@ std::string expected(const std::vector<Part>& parts) {
   std::string result;
   for (const Part& part : parts) {
     result += part.text;
+    std::vector<std::uint32_t> values = part.values;
+    if (values.size() % 6 == 0) {
+      for (std::size_t i = 0; i < values.size(); i += 6) {
+        for (std::size_t j = 0; j < 6; ++j) values[i + j] = part.values[i + j % 2 * 3 + j / 2];
+      }
+    }
     const std::size_t at = result.size();
-    result.resize(at + part.values.size() * pywts::kTextPerValue);
-    pywts::kernel().encode(part.values.data(), part.values.size(), result.data() + at);
+    result.resize(at + values.size() * pywts::kTextPerValue);
+    pywts::kernel().encode(values.data(), values.size(), result.data() + at);
   }
   return result;
 }
 
-void write(pywts::Writer& writer, const std::vector<Part>& parts) {
-  for (const Part& part : parts) {
-    writer.text(part.text);
-    pywts::Storage storage;
-    storage.memory = reinterpret_cast<const std::byte*>(part.values.data());
-    storage.size = part.values.size() * sizeof(std::uint32_t);
-    pywts::View view;
-    view.shape = {static_cast<std::int64_t>(part.values.size())};
-    view.strides = {1};
-    writer.values(storage, view);
-    if (part.flush) writer.flush();
+// All values of all parts, one after another.
+class ValuesFile {
+ public:
+  explicit ValuesFile(const std::vector<Part>& parts) : file_(std::tmpfile()) {
+    if (file_ == nullptr) std::exit(2);
+    for (const Part& part : parts) std::fwrite(part.values.data(), sizeof(std::uint32_t), part.values.size(), file_);
+    std::fflush(file_);
   }
+  ~ValuesFile() { std::fclose(file_); }
+  ValuesFile(const ValuesFile&) = delete;
+  ValuesFile& operator=(const ValuesFile&) = delete;
+  int descriptor() const { return fileno(file_); }
+
+ private:
+  std::FILE* file_;
+};
+
+enum class Way { calls, pairs, all };
+
+void write(pywts::Writer& writer, const std::vector<Part>& parts, Way way, int file) {
+  std::vector<pywts::Line> lines;
+  std::uint64_t offset = 0;
+  for (const Part& part : parts) {
+    pywts::Line line;
+    line.before = part.text;
+    line.storage.size = part.values.size() * sizeof(std::uint32_t);
+    if (part.values.size() % 2 == 0) {
+      line.storage.file = file;
+      line.storage.file_offset = offset;
+    } else {
+      line.storage.memory = reinterpret_cast<const std::byte*>(part.values.data());
+    }
+    offset += line.storage.size;
+    line.view.shape = {static_cast<std::int64_t>(part.values.size())};
+    line.view.strides = {1};
+    if (part.values.size() % 6 == 0) {  // to be gathered
+      line.view.shape = {static_cast<std::int64_t>(part.values.size() / 6), 3, 2};
+      line.view.strides = {6, 1, 3};
+    }
+    if (way == Way::calls) {
+      writer.text(line.before);
+      writer.values(line.storage, line.view);
+    } else {
+      lines.push_back(line);
+    }
+    if (way == Way::pairs && (lines.size() == 2 || part.flush)) {
+      writer.lines(lines.data(), lines.size());
+      lines.clear();
+    }
+    if (way != Way::all && part.flush) writer.flush();
+  }
+  writer.lines(lines.data(), lines.size());
   writer.flush();
 }
 
@@ -80,8 +126,9 @@ void expect(bool holds, const char* what, bool overlapped) {
   std::printf("failed: %s (overlapped: %d)\n", what, overlapped);
 }
 
-void check(const std::vector<Part>& parts, bool overlapped, unsigned seed) {
+void check(const std::vector<Part>& parts, bool overlapped, Way way, unsigned seed) {
   const std::string whole = expected(parts);
+  const ValuesFile values(parts);
 
   std::string got;
   bool aligned = true;
@@ -92,7 +139,7 @@ void check(const std::vector<Part>& parts, bool overlapped, unsigned seed) {
           got.append(text, size);
         },
         overlapped, {});
-    write(writer, parts);
+    write(writer, parts, way, values.descriptor());
     expect(writer.bytes() == whole.size(), "bytes() is the size of the text", overlapped);
   }
   expect(got == whole, "a sink that takes all", overlapped);
@@ -108,7 +155,7 @@ void check(const std::vector<Part>& parts, bool overlapped, unsigned seed) {
           return taken;
         },
         overlapped, [](std::uint64_t) { return true; });
-    write(writer, parts);
+    write(writer, parts, way, values.descriptor());
   }
   expect(got == whole, "a sink that takes a little", overlapped);
 }
@@ -119,21 +166,24 @@ int main() {
   std::mt19937 random(7);
   for (unsigned round = 0; round < 12; ++round) {
     const std::vector<Part> parts = random_parts(random, round * kBlock * 2 / 3 + 1);
-    check(parts, false, round);
-    check(parts, true, round);
+    for (const Way way : {Way::calls, Way::pairs, Way::all}) {
+      check(parts, false, way, round);
+      check(parts, true, way, round);
+    }
   }
-  check({}, true, 0);
+  check({}, true, Way::all, 0);
 
   // Many writers at once.
   std::vector<std::thread> threads;
   const std::vector<Part> parts = random_parts(random, 3 * kBlock);
   const std::string whole = expected(parts);
+  const ValuesFile values(parts);
   std::vector<char> same(64, 0);
   for (char& result : same) {
     threads.emplace_back([&] {
       std::string got;
       pywts::Writer writer([&](const char* text, std::size_t size) { got.append(text, size); }, true, {});
-      write(writer, parts);
+      write(writer, parts, Way::all, values.descriptor());
       result = got == whole;
     });
   }

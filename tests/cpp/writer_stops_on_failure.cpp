@@ -85,6 +85,33 @@ void source_fails(bool overlapped) {
   std::fclose(held);
 }
 
+// Of many values that float32 cannot hold, the first is told, whichever thread meets one first.
+void values_fail(bool overlapped) {
+  for (const std::size_t size : {std::size_t{100}, std::size_t{50000}, std::size_t{900000}}) {
+    const std::vector<double> sound(size, 1.5);
+    std::vector<double> broken = sound;
+    for (std::size_t i = size / 3; i < size; i += 50) broken[i] = -1e300;
+    std::vector<pywts::Line> lines(30);
+    for (std::size_t i = 0; i < lines.size(); ++i) {
+      lines[i].before = "name ";
+      lines[i].storage.memory = reinterpret_cast<const std::byte*>((i < 17 ? sound : broken).data());
+      lines[i].storage.size = size * sizeof(double);
+      lines[i].view.dtype = pywts::Dtype::float64;
+      lines[i].view.shape = {static_cast<std::int64_t>(size)};
+      lines[i].view.strides = {1};
+    }
+    pywts::Writer writer([](const char*, std::size_t) {}, overlapped, {});
+    try {
+      writer.lines(lines.data(), lines.size());
+      expect(false, "doubles that float32 cannot hold");
+    } catch (const pywts::Error& error) {
+      expect(error.code == Code::overflow && error.index == static_cast<std::int64_t>(size / 3),
+             "the first such value");
+      expect(writer.failed_line() == 17, "the first tensor that has one");
+    }
+  }
+}
+
 void ticks(bool overlapped) {
   std::uint64_t last = 0;
   int ticks = 0;
@@ -203,6 +230,7 @@ int main() {
   for (const bool overlapped : {false, true}) {
     sink_fails(overlapped);
     source_fails(overlapped);
+    values_fail(overlapped);
     ticks(overlapped);
     nothing_taken(overlapped);
     unflushed(overlapped);
