@@ -31,15 +31,37 @@ class ArchiveDirectory {
 
   // (offset of its data in the file, packed bytes, size, CRC32, whether it is stored), or None.
   py::object find(const py::str& name, int file) const {
-    const auto raw = py::reinterpret_steal<py::bytes>(PyUnicode_AsEncodedString(name.ptr(), "utf-8", "surrogateescape"));
+    const auto raw =
+        py::reinterpret_steal<py::bytes>(PyUnicode_AsEncodedString(name.ptr(), "utf-8", "surrogateescape"));
     if (!raw) {
       PyErr_Clear();  // a name with surrogates that stand for no byte is no name of a file
       return py::none();
     }
     const zip::Entry* entry = directory_.find(std::string_view(raw));
     if (entry == nullptr) return py::none();
-    return py::make_tuple(directory_.locate(*entry, file), entry->packed, entry->size, entry->crc,
+    zip::Window window(file);
+    return py::make_tuple(directory_.locate(*entry, window), entry->packed, entry->size, entry->crc,
                           entry->method == zip::kStored);
+  }
+
+  // {name without the folder: (offset of its data, size)} of the stored entries in a folder whose headers are as they
+  // should be; find() says what is wrong with another.
+  py::dict stored(const py::str& folder, int file) const {
+    py::dict result;
+    zip::Window window(file);
+    const auto raw =
+        py::reinterpret_steal<py::bytes>(PyUnicode_AsEncodedString(folder.ptr(), "utf-8", "surrogateescape"));
+    if (!raw) throw py::error_already_set();
+    const std::string_view prefix(raw);
+    for (const zip::Entry& entry : directory_.entries()) {
+      if (entry.method != zip::kStored || entry.name.substr(0, prefix.size()) != prefix) continue;
+      try {
+        const std::uint64_t data = directory_.locate(entry, window);
+        result[decode(entry.name.substr(prefix.size()))] = py::make_tuple(data, entry.size);
+      } catch (const zip::Error&) {
+      }
+    }
+    return result;
   }
 
  private:
@@ -63,7 +85,8 @@ void bind_archive(py::module_& module) {
   py::class_<ArchiveDirectory>(module, "ArchiveDirectory")
       .def(py::init<py::bytes, std::uint64_t, std::uint64_t>())
       .def("names", &ArchiveDirectory::names)
-      .def("find", &ArchiveDirectory::find);
+      .def("find", &ArchiveDirectory::find)
+      .def("stored", &ArchiveDirectory::stored);
 }
 
 }  // namespace pywts

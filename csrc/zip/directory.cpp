@@ -13,6 +13,7 @@ namespace {
 
 constexpr std::size_t kCentral = 46;  // bytes of a record without its name, extra field and comment
 constexpr std::size_t kLocal = 30;
+constexpr std::size_t kWindow = 4096;
 constexpr std::uint16_t kEncrypted = 0x1, kStreamed = 0x8;
 constexpr std::uint32_t kInZip64 = 0xffffffffu;
 
@@ -20,7 +21,8 @@ template <class Integer>
 Integer little(const char* bytes) noexcept {
   Integer value = 0;
   for (std::size_t i = 0; i < sizeof(Integer); ++i) {
-    value = static_cast<Integer>(value | static_cast<Integer>(Integer{static_cast<unsigned char>(bytes[i])} << (8 * i)));
+    value =
+        static_cast<Integer>(value | static_cast<Integer>(Integer{static_cast<unsigned char>(bytes[i])} << (8 * i)));
   }
   return value;
 }
@@ -65,12 +67,9 @@ void Directory::read(std::string_view records, std::uint64_t count) {
     if (!whole || all > records.size()) {
       throw Error("the directory's record " + std::to_string(i) + " of " + std::to_string(count) + " is broken");
     }
-    Entry entry{records.substr(kCentral, name),
-                little<std::uint32_t>(record + 20),
-                little<std::uint32_t>(record + 24),
-                little<std::uint32_t>(record + 42),
-                little<std::uint32_t>(record + 16),
-                little<std::uint16_t>(record + 10)};
+    Entry entry{records.substr(kCentral, name),     little<std::uint32_t>(record + 20),
+                little<std::uint32_t>(record + 24), little<std::uint32_t>(record + 42),
+                little<std::uint32_t>(record + 16), little<std::uint16_t>(record + 10)};
     take_zip64(records.substr(kCentral + name, extra), entry);
     if ((little<std::uint16_t>(record + 8) & kEncrypted) != 0) {
       throw Error("{} is encrypted; decrypt the archive first", entry.name, {}, false);
@@ -81,8 +80,9 @@ void Directory::read(std::string_view records, std::uint64_t count) {
                   entry.name, {}, false);
     }
     if (entry.method == kStored && entry.size != entry.packed) {
-      throw Error("{} is stored, yet has two sizes: " + std::to_string(entry.packed) + " and " + std::to_string(entry.size),
-                  entry.name);
+      throw Error(
+          "{} is stored, yet has two sizes: " + std::to_string(entry.packed) + " and " + std::to_string(entry.size),
+          entry.name);
     }
     const std::uint64_t head = kLocal + name;
     if (little<std::uint16_t>(record + 34) != 0 || entry.header > at_ || head > at_ - entry.header ||
@@ -120,36 +120,52 @@ void Directory::index_names() {
 }
 
 const Entry* Directory::find(std::string_view name) const noexcept {
-  const auto found = std::lower_bound(by_name_.begin(), by_name_.end(), name,
-                                      [this](std::uint32_t i, std::string_view wanted) { return entries_[i].name < wanted; });
+  const auto found =
+      std::lower_bound(by_name_.begin(), by_name_.end(), name,
+                       [this](std::uint32_t i, std::string_view wanted) { return entries_[i].name < wanted; });
   if (found == by_name_.end() || entries_[*found].name != name) return nullptr;
   return &entries_[*found];
 }
 
-std::uint64_t Directory::locate(const Entry& entry, int file) const {
-  std::string header(kLocal + entry.name.size(), '\0');
-  for (std::size_t done = 0; done < header.size();) {
-    const ssize_t got = pread(file, header.data() + done, header.size() - done, static_cast<off_t>(entry.header + done));
-    if (got < 0 && errno == EINTR) continue;
-    if (got <= 0) throw Error("the header of {} cannot be read: the file ends, or its disk fails", entry.name);
-    done += static_cast<std::size_t>(got);
+std::uint64_t Directory::locate(const Entry& entry, Window& file) const {
+  const std::size_t length = kLocal + entry.name.size();
+  const char* header = file.bytes(entry.header, length);
+  if (header == nullptr) throw Error("the header of {} cannot be read: the file ends, or its disk fails", entry.name);
+  const auto place = [&] { return " at byte " + std::to_string(entry.header); };
+  if (std::memcmp(header, "PK\3\4", 4) != 0)
+    throw Error("there is no file header" + place() + ", where {} should be", entry.name);
+  const std::size_t name = little<std::uint16_t>(header + 26);
+  if (name != entry.name.size() || std::string_view(header + kLocal, name) != entry.name) {
+    throw Error("the header" + place() + " has another name than {}", entry.name);
   }
-  const std::string place = " at byte " + std::to_string(entry.header);
-  if (header.compare(0, 4, "PK\3\4") != 0) throw Error("there is no file header" + place + ", where {} should be", entry.name);
-  const auto flags = little<std::uint16_t>(header.data() + 6);
-  const std::uint64_t packed = little<std::uint32_t>(header.data() + 18), size = little<std::uint32_t>(header.data() + 22);
-  const std::size_t name = little<std::uint16_t>(header.data() + 26);
-  if (name != entry.name.size() || header.compare(kLocal, std::string::npos, entry.name) != 0) {
-    throw Error("the header" + place + " has another name than {}", entry.name);
-  }
+  const auto flags = little<std::uint16_t>(header + 6);
+  const std::uint64_t packed = little<std::uint32_t>(header + 18);
+  const std::uint64_t size = little<std::uint32_t>(header + 22);
   const bool follow = (flags & kStreamed) != 0 && packed == 0 && size == 0;  // the sizes follow the data
   const bool same = follow || packed == kInZip64 || size == kInZip64 || (packed == entry.packed && size == entry.size);
-  if (!same || (flags & kEncrypted) != 0 || little<std::uint16_t>(header.data() + 8) != entry.method) {
-    throw Error("the header of {}" + place + " contradicts the directory", entry.name);
+  if (!same || (flags & kEncrypted) != 0 || little<std::uint16_t>(header + 8) != entry.method) {
+    throw Error("the header of {}" + place() + " contradicts the directory", entry.name);
   }
-  const std::uint64_t data = entry.header + header.size() + little<std::uint16_t>(header.data() + 28);
+  const std::uint64_t data = entry.header + length + little<std::uint16_t>(header + 28);
   if (data > at_ || entry.packed > at_ - data) throw Error("{} reaches into the directory", entry.name);
   return data;
+}
+
+const char* Window::bytes(std::uint64_t at, std::size_t size) {
+  if (at < at_ || at - at_ > held_.size() || size > held_.size() - (at - at_)) {
+    held_.resize(std::max(size, kWindow));
+    at_ = at;
+    std::size_t done = 0;
+    while (done < size) {
+      const ssize_t got = pread(file_, held_.data() + done, held_.size() - done, static_cast<off_t>(at + done));
+      if (got < 0 && errno == EINTR) continue;
+      if (got <= 0) break;
+      done += static_cast<std::size_t>(got);
+    }
+    held_.resize(done);
+    if (done < size) return nullptr;
+  }
+  return held_.data() + (at - at_);
 }
 
 }  // namespace pywts::zip

@@ -22,7 +22,8 @@ struct Entry {
   std::uint16_t method;  // kStored or kDeflated
 };
 
-// What is wrong, with "{}" where the entry's name, and then the other's, belong: names are not fit to be printed as they are.
+// What is wrong, with "{}" where the entry's name, and then the other's, belong: names are not fit to be printed as
+// they are.
 class Error : public std::exception {
  public:
   explicit Error(std::string message, std::string_view name = {}, std::string_view other = {}, bool damaged = true)
@@ -35,6 +36,20 @@ class Error : public std::exception {
   bool damaged;  // else it is whole, and of a kind that cannot be read
 };
 
+// Reads of a file that lie close together, in few calls.
+class Window {
+ public:
+  explicit Window(int file) noexcept : file_(file) {}
+
+  // `size` bytes at `at`, until the next call; null where the file ends before or cannot be read.
+  const char* bytes(std::uint64_t at, std::size_t size);
+
+ private:
+  int file_;
+  std::uint64_t at_ = 0;
+  std::vector<char> held_;
+};
+
 class Directory {
  public:
   // `records` is the directory as it lies at `at` in the file, and must outlive this. Throws Error.
@@ -44,7 +59,7 @@ class Directory {
   const Entry* find(std::string_view name) const noexcept;
 
   // Where the first byte of an entry's data is, after its local header was compared with the directory. Throws Error.
-  std::uint64_t locate(const Entry& entry, int file) const;
+  std::uint64_t locate(const Entry& entry, Window& file) const;
 
  private:
   void read(std::string_view records, std::uint64_t count);

@@ -67,15 +67,15 @@ class Archive:
 
     def find(self, name: str) -> Entry | None:
         """An entry, its local header compared with the directory; None where no file has the name."""
-        found = self.place(name)
-        return None if found is None else Entry(name, *found)
-
-    def place(self, name: str) -> tuple[int, int, int, int, bool] | None:
-        """The same as figures, which cost less: (offset, packed bytes, size, CRC32, whether it is stored)."""
         try:
-            return self._directory.find(name, self.file.descriptor)
+            found = self._directory.find(name, self.file.descriptor)
         except ArchiveError as error:
             raise self._in_words(error) from None
+        return None if found is None else Entry(name, *found)
+
+    def stored(self, folder: str) -> dict[str, tuple[int, int]]:
+        """All stored entries of a folder at once: {name in it: (offset, size)}; one with a broken header is missing."""
+        return self._directory.stored(folder, self.file.descriptor)
 
     def read(self, entry: Entry, limit: int) -> bytes:
         """An entry's content, inflated and checked against its CRC32 (0 means that none was computed)."""

@@ -124,7 +124,7 @@ class LegacyStorages:
         result: dict[str, tuple[int, int]] = {}
         for node in root.persistents:
             try:
-                storage = storage_id(node)
+                storage = node.storage or storage_id(node)
                 if storage is None:
                     continue
                 kind, key, numel, _ = storage

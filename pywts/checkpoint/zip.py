@@ -59,24 +59,25 @@ class ZipStorages:
         self._folder = folder
         self._swapped = swapped
         self._limits = limits
+        self._stored = archive.stored(folder)
 
     def find(self, key: str, dtype: str, numel: int) -> Storage:
         """The storage ``key`` of ``numel`` elements (bytes, where ``dtype`` is "")."""
-        name = self._folder + key
         file = self._archive.file
-        place = self._archive.place(name)
-        if place is None:
-            raise CheckpointError(f"{file.name}: the storage {shown(name)} is missing from the archive; copy it again")
-        offset, _, there, _, stored = place
         size = numel * item_size_of(dtype)
-        if there < size:
+        place = self._stored.get(key)
+        if place is not None and place[1] >= size:
+            label = key if key.isprintable() else shown(key)
+            return Storage(label, size, file=file.descriptor, file_offset=place[0], swapped=self._swapped)
+        name = self._folder + key
+        entry = self._archive.find(name)
+        if entry is None:
+            raise CheckpointError(f"{file.name}: the storage {shown(name)} is missing from the archive; copy it again")
+        if entry.size < size:
             raise CheckpointError(
-                f"{file.name}: the storage {shown(name)} has {there} bytes where the pickle tells {size}"
+                f"{file.name}: the storage {shown(name)} has {entry.size} bytes where the pickle tells {size}"
             )
-        if stored:
-            label = name if name.isprintable() else shown(name)
-            return Storage(label, size, file=file.descriptor, file_offset=offset, swapped=self._swapped)
-        return storage_of_entry(self._archive, Entry(name, *place), 0, size, self._swapped, self._limits)
+        return storage_of_entry(self._archive, entry, 0, size, self._swapped, self._limits)
 
 
 def storage_of_entry(archive: Archive, entry: Entry, start: int, size: int, swapped: bool, limits: Limits) -> Storage:
