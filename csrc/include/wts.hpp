@@ -271,11 +271,11 @@ std::optional<weights> try_parse(std::string_view text, error* why = nullptr, co
 
 namespace detail {
 
-inline constexpr std::size_t text_per_value = 9;                    // a space and eight digits
-inline constexpr std::size_t chunk = std::size_t{128} << 10;        // values decoded at a time: 1.1 MiB of text, as L2
-inline constexpr std::uint64_t text_per_thread = 8u << 20;          // bytes of text that make another thread pay
-inline constexpr unsigned most_threads = 8;                         // more than memory can feed
-inline constexpr std::size_t huge_page = std::size_t{2} << 20;      //
+inline constexpr std::size_t text_per_value = 9;              // a space and eight digits
+inline constexpr std::size_t chunk = std::size_t{128} << 10;  // values decoded at a time: 1.1 MiB of text, as L2
+inline constexpr std::uint64_t text_per_thread = 8u << 20;    // bytes of text that make another thread pay
+inline constexpr unsigned most_threads = 8;                   // more than memory can feed
+inline constexpr std::size_t page = 4096, huge_page = std::size_t{2} << 20;
 inline constexpr std::size_t longest_name = std::size_t{64} << 10;  // bytes
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -656,11 +656,13 @@ inline void prepare_fresh([[maybe_unused]] void* memory, [[maybe_unused]] std::s
 #endif
 }
 
-// Memory for values, at the start of a huge page where it is large.
+// Memory that begins with a cache line, a page, or a huge page, as its size deserves.
 class block {
  public:
   explicit block(std::size_t size) noexcept
-      : align_(std::align_val_t{size >= 2 * huge_page ? huge_page : std::size_t{64}}),
+      : align_(std::align_val_t{size >= 2 * huge_page ? huge_page
+                                : size >= 16 * page   ? page
+                                                      : 64}),
         memory_(::operator new(size, align_, std::nothrow)) {
     if (memory_ != nullptr && size >= 2 * huge_page) prepare_fresh(memory_, size);
   }
@@ -1340,15 +1342,17 @@ inline bool decode_scanned(const book& book, const piece& piece, error& why) {
 // The memory that one thread reads into.
 class scratch {
  public:
-  char* get(std::size_t size) {
+  // For bytes of the file from this offset on: as far from a page's start as they are in the file, since the system
+  // copies to there up to twice as fast as to elsewhere.
+  char* get(std::uint64_t from, std::size_t size) {
     if (size <= sizeof small_) return small_;
-    if (large_ == nullptr) large_.reset(new char[chunk * text_per_value]);
-    return large_.get();
+    if (!large_) large_.emplace(chunk * text_per_value + page);
+    return large_->get() == nullptr ? nullptr : static_cast<char*>(large_->get()) + from % page;
   }
 
  private:
   char small_[16384];
-  std::unique_ptr<char[]> large_;
+  std::optional<block> large_;
 };
 
 inline bool decode_group(const book& book, const std::vector<piece>& pieces, const group& group, scratch& memory,
@@ -1360,7 +1364,8 @@ inline bool decode_group(const book& book, const std::vector<piece>& pieces, con
   if (text != nullptr) {
     text += group.from;
   } else {
-    char* const buffer = memory.get(size);
+    char* const buffer = memory.get(group.from, size);
+    if (buffer == nullptr) return book.fail(why, errc::memory, {}, "out of memory");
     system_code refused = 0;
     const std::size_t got = book.source.read(group.from, buffer, size, refused);
     const tensor& t = *first.tensor;
