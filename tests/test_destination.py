@@ -23,6 +23,7 @@ from processes import TIMEOUT, environment, python, run, start
 from reference import reference_wts
 
 import pywts
+from pywts.checkpoint.files import SourceFile
 from pywts.destination import looks_like_wts
 
 NAMED = {"a.weight": numpy.arange(6, dtype=numpy.float32).reshape(2, 3), "a.bias": numpy.ones(3, numpy.float16)}
@@ -666,6 +667,13 @@ def test_source_that_is_cut_keeps_the_old_destination(out: Path, tmp_path: Path)
         os.fchmod = real_fchmod
     assert names(out) == ["m.wts"]
     assert (out / "m.wts").read_bytes() == OLD
+
+
+def test_source_that_is_cut_before_its_pickle_is_read_is_an_error(source: Path) -> None:
+    with SourceFile(source) as file:
+        os.truncate(source, 100)
+        with pytest.raises(pywts.CheckpointError, match=r"best\.pt: ends at byte 100, 20 bytes before it should"):
+            file.read(80, 40)
 
 
 # -------------------------------------------------------------------------------------------------------- signals

@@ -254,8 +254,9 @@ def test_two_tensors_of_one_name_are_refused(tmp_path: Path) -> None:
     """A module whose names collide: a parameter "a.b" beside a child "a" with a parameter "b"."""
     child = checkpoints.module(parameters={"b": tensor(ONE)})
     path = save(tmp_path / "m.pt", checkpoints.module(parameters={"a.b": tensor(ONE)}, modules={"a": child}))
-    with pytest.raises(pywts.TensorError, match=r"two tensors have the name a\.b"):
-        pywts.export(path, tmp_path / "m.wts")
+    for recipe in ("auto", "none"):
+        with pytest.raises(pywts.TensorError, match=r"two tensors have the name a\.b"):
+            pywts.export(path, tmp_path / "m.wts", recipe=recipe)
     with pytest.raises(pywts.TensorError, match="two tensors have the name 1"):
         pywts.export({1: ONE, "1": ONE}, tmp_path / "m.wts")
     assert not (tmp_path / "m.wts").exists()

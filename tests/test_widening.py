@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy
 import pytest
-from checkpoints import save, tensor
+from checkpoints import Storage, save, tensor
+from checkpoints import Tensor as View
 from reference import DECODERS, Foreign, reference_values, reference_wts
 
 import pywts
@@ -128,6 +129,32 @@ def test_index_of_an_overflow_counts_in_c_order_of_the_shape() -> None:
         pywts.encode(values.T)
     with pytest.raises(pywts.TensorError, match="value 2 is"):
         pywts.encode(values[::-1, ::-1])
+
+
+def test_first_value_that_overflows_is_named_however_the_work_is_shared(tmp_path: Path) -> None:
+    """Large enough for two threads: the second half holds one too, and in many small tensors so do later ones."""
+    large = numpy.zeros(1_500_000)
+    large[[700_123, 1_400_000]] = 1e200
+    small = {f"t{i}": numpy.full(20, 1e200 if i in (9_000, 20_000) else 0.0) for i in range(25_000)}
+    shared = Storage("float64", b"".join(value.tobytes() for value in small.values()))
+    sources = {
+        "large in memory": ({"fine": numpy.zeros(9), "x": large}, "x, value 700123"),
+        "large in a file": (
+            save(tmp_path / "large.pt", {"fine": tensor(numpy.zeros(9)), "x": tensor(large)}),
+            "x, value 700123",
+        ),
+        "many in memory": (small, "t9000, value 0"),
+        "many in a file": (
+            save(tmp_path / "many.pt", {f"t{i}": View(shared, (20,), (1,), 20 * i) for i in range(25_000)}),
+            "t9000, value 0",
+        ),
+    }
+    for kind, (source, place) in sources.items():
+        for _ in range(2):
+            with pytest.raises(pywts.TensorError, match=f"{place}: is finite in float64") as caught:
+                pywts.export(source, tmp_path / "m.wts")
+            assert caught.value, kind
+    assert not (tmp_path / "m.wts").exists()
 
 
 # -------------------------------------------------------------------------------------------------------- integers
