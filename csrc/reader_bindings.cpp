@@ -2,6 +2,7 @@
 
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <array>
 #include <exception>
 #include <memory>
@@ -43,14 +44,14 @@ class Reader {
   explicit Reader(const py::bytes& path) {
     const std::string name = path;
     const py::gil_scoped_release released;
-    weights_ = std::make_shared<const wts::weights>(wts::open(name));
+    file_ = std::make_shared<const WtsFile>(name);
   }
 
   // (name, number of values, offset of the first, line, dialect) of each tensor.
   py::list tensors() const {
-    py::list result(weights_->size());
+    py::list result(weights().size());
     std::size_t i = 0;
-    for (const wts::tensor& tensor : *weights_) {
+    for (const wts::tensor& tensor : weights()) {
       result[i++] = py::make_tuple(text_of(tensor.name), tensor.count, tensor.offset, tensor.line,
                                    kDialectNames[static_cast<std::size_t>(tensor.dialect)]);
     }
@@ -64,45 +65,47 @@ class Reader {
     auto* const values = reinterpret_cast<float*>(address);
     prepare(values, tensor.count);
     wts::error why;
-    if (!weights_->try_read(tensor, 0, tensor.count, values, &why)) throw wts::error(why);
+    if (!weights().try_read(tensor, 0, tensor.count, values, &why)) throw wts::error(why);
   }
 
   // The same for every tensor: an address for each.
   void read_all(const std::vector<std::uintptr_t>& addresses) const {
-    if (addresses.size() != weights_->size()) throw py::value_error("an address for each tensor is needed");
+    if (addresses.size() != weights().size()) throw py::value_error("an address for each tensor is needed");
     const py::gil_scoped_release released;
     std::vector<float*> places;
     places.reserve(addresses.size());
     for (const std::uintptr_t address : addresses) {
       places.push_back(reinterpret_cast<float*>(address));
-      prepare(places.back(), (*weights_)[places.size() - 1].count);
+      prepare(places.back(), weights()[places.size() - 1].count);
     }
-    weights_->read_all(places.data());
+    weights().read_all(places.data());
   }
 
   std::unique_ptr<PyValues> values(std::size_t index) const {
     auto result = std::make_unique<PyValues>();
     result->line = &at(index);
-    result->file = weights_;
+    result->file = file_;
     return result;
   }
 
   std::vector<py::str> nearest(const py::bytes& name) const {
     std::vector<py::str> result;
-    for (const std::string_view other : weights_->nearest(std::string_view(name))) result.push_back(text_of(other));
+    for (const std::string_view other : weights().nearest(std::string_view(name))) result.push_back(text_of(other));
     return result;
   }
 
  private:
   const wts::tensor& at(std::size_t index) const {
-    if (index >= weights_->size()) throw py::index_error();
-    return (*weights_)[index];
+    if (index >= weights().size()) throw py::index_error();
+    return weights()[index];
   }
   static void prepare(float* values, std::uint64_t count) {
     prepare_fresh(values, static_cast<std::size_t>(count) * sizeof *values);
   }
 
-  std::shared_ptr<const wts::weights> weights_;
+  const wts::weights& weights() const noexcept { return file_->weights(); }
+
+  std::shared_ptr<const WtsFile> file_;
 };
 
 std::unique_ptr<PyValues> described(const Storage& storage, View view, py::object owner) {
@@ -195,8 +198,11 @@ void bind_reader(py::module_& module) {
       .def("read", [](const PyValues& self, std::uint64_t begin, std::uint64_t end, std::uintptr_t address) {
         if (begin > end || end > self.size()) throw py::index_error();
         const py::gil_scoped_release released;
-        Gatherer gatherer;
-        read(self, begin, end, reinterpret_cast<std::uint32_t*>(address), gatherer);
+        Workspace workspace;
+        auto* bits = reinterpret_cast<std::uint32_t*>(address);
+        for (const std::uint64_t part = self.part(); begin < end; begin += part, bits += part) {
+          read(self, begin, std::min(end, begin + part), bits, workspace);
+        }
       });
 
   py::class_<Reader>(module, "Reader")

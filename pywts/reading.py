@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     Array = NDArray[float32]
 
 TEXT_PER_VALUE = 9
+_BLOCK_VALUES = 8 << 20
+_ALIGN_VALUES = 16  # a cache line
 
 
 class StoredTensor(Record):
@@ -57,39 +59,30 @@ class WtsFile(Mapping[str, "Array"]):
     def __init__(self, path: Path, sidecar: bool | Path = True) -> None:
         self.path = os.fsdecode(path)
         self._reader: Reader | None = reader_of(self.path)
-        lines = self._reader.tensors()
-        self.sidecar: Sidecar | None = _sidecar(self.path, sidecar, lines)
-        told = self.sidecar.tensors if self.sidecar is not None else None
-        self._tensors = {
-            name: StoredTensor(
-                name=name,
-                values=values,
-                shape=told[place].shape if told else None,
-                dtype=told[place].dtype if told else None,
-                offset=offset,
-                line=line,
-                dialect=dialect,
-            )
-            for place, (name, values, offset, line, dialect) in enumerate(lines)
-        }
-        self._places = {name: place for place, name in enumerate(self._tensors)}
+        self._lines = self._reader.tensors()
+        self._places = {line[0]: place for place, line in enumerate(self._lines)}
+        self.sidecar: Sidecar | None = _sidecar(self.path, sidecar, self._lines)
 
     @property
     def names(self) -> list[str]:
         """All names, in the file's order."""
-        return list(self._tensors)
+        return list(self._places)
 
     @property
     def tensors(self) -> tuple[StoredTensor, ...]:
         """What is known of every tensor without decoding it."""
-        return tuple(self._tensors.values())
+        return tuple(map(self.info, self._places))
 
     def info(self, name: str) -> StoredTensor:
         """What is known of a tensor without decoding it."""
-        found = self._tensors.get(name)
-        if found is None:
+        place = self._places.get(name)
+        if place is None:
             raise self._missing(name)
-        return found
+        _, values, offset, line, dialect = self._lines[place]
+        if self.sidecar is None:
+            return StoredTensor(name, values, None, None, offset, line, dialect)
+        told = self.sidecar.tensors[place]
+        return StoredTensor(name, values, told.shape, told.dtype, offset, line, dialect)
 
     def numel(self, name: str) -> int:
         """The number of a tensor's values."""
@@ -103,22 +96,22 @@ class WtsFile(Mapping[str, "Array"]):
         return array
 
     def load(self) -> dict[str, Array]:
-        """Decode every tensor."""
-        arrays = {name: _empty(tensor) for name, tensor in self._tensors.items()}
+        """Decode every tensor. Arrays share blocks of up to 32 MiB: copy one that is kept when the others go."""
+        arrays = dict(zip(self._places, _in_blocks(self.tensors), strict=True))
         reading(self.reader.read_all, [_address(array) if array.size else 0 for array in arrays.values()])
         return arrays
 
     def __contains__(self, name: object) -> bool:
-        return name in self._tensors
+        return name in self._places
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._tensors)
+        return iter(self._places)
 
     def __len__(self) -> int:
-        return len(self._tensors)
+        return len(self._lines)
 
     def __repr__(self) -> str:
-        values = sum(tensor.values for tensor in self._tensors.values())
+        values = sum(line[1] for line in self._lines)
         return f"<{type(self).__name__} {shown(self.path)}: {len(self):,} tensors, {values:,} values>"
 
     __eq__ = object.__eq__  # two mappings are compared by decoding both, and arrays have no truth
@@ -154,7 +147,7 @@ class WtsFile(Mapping[str, "Array"]):
         """The file as a source of tensors, as checkpoints are."""
         from .checkpoint.named import NamedTensors
 
-        root = {tensor.name: _described(self, tensor) for tensor in self._tensors.values()}
+        root = {tensor.name: _described(self, tensor) for tensor in self.tensors}
         return NamedTensors(self.path, ".wts", dict(root), limits, self.close)
 
 
@@ -171,6 +164,8 @@ def open(path: Path, *, sidecar: bool | Path = True) -> WtsFile:
 
 def load(path: Path, *, sidecar: bool | Path = True) -> dict[str, Array]:
     """All tensors of a .wts: a dict from names to float32 arrays, of the sidecar's shapes, or flat without a sidecar.
+
+    The arrays are new; they share blocks of up to 32 MiB, so copy one that is to be kept when the others go.
 
     path, sidecar: as for ``open``.
 
@@ -282,6 +277,27 @@ def _empty(tensor: StoredTensor) -> Array:
     import numpy
 
     return numpy.empty(tensor.values if tensor.shape is None else tensor.shape, numpy.float32)
+
+
+def _in_blocks(tensors: tuple[StoredTensor, ...]) -> Iterator[Array]:
+    """The same for many: views of large blocks, which come in huge pages; most arrays alone are too small for one."""
+    import numpy
+
+    left = sum(map(_room, tensors))
+    block = numpy.empty(0, numpy.float32)
+    used = 0
+    for tensor in tensors:
+        room = _room(tensor)
+        if used + room > block.size:
+            block, used = numpy.empty(max(room, min(left, _BLOCK_VALUES)), numpy.float32), 0
+        array = block[used : used + tensor.values]
+        yield array if tensor.shape is None else array.reshape(tensor.shape)
+        used += room
+        left -= room
+
+
+def _room(tensor: StoredTensor) -> int:
+    return -(-tensor.values // _ALIGN_VALUES) * _ALIGN_VALUES
 
 
 def _address(array: Array) -> int:

@@ -13,9 +13,19 @@
 #include "wts/error.hpp"
 
 namespace pywts {
+
+// The values [begin, end) of a line, no more than a chunk of a plain one.
+void read_line(const WtsFile& file, const wts::tensor& line, std::uint64_t begin, std::uint64_t end, float* values,
+               wts::detail::scratch& scratch) {
+  const wts::detail::piece piece{&line, begin, end, values};
+  const wts::detail::group group{0, 1, piece.from(), piece.to()};
+  wts::error why;
+  if (!wts::detail::decode_group(*file.book_, {piece}, group, scratch, why)) throw wts::error(why);
+}
+
 namespace {
 
-constexpr std::uint64_t kPart = std::uint64_t{32} << 10;      // values: text and both sides stay in L2
+constexpr std::uint64_t kPart = wts::detail::chunk;           // values: text and both sides stay near L2
 constexpr std::uint64_t kLongPart = std::uint64_t{4} << 20;   // where a part costs more than it holds
 constexpr std::uint64_t kPerThread = std::uint64_t{1} << 20;  // values that make another thread pay
 constexpr std::uint64_t kMostThreads = 8;
@@ -78,27 +88,41 @@ void quieten(const Values& values, std::uint32_t* bits, std::size_t count) noexc
   }
 }
 
-// Reads values; a signalling NaN of a view may stay one.
-void read_raw(const Values& values, std::uint64_t begin, std::uint64_t end, std::uint32_t* bits, Gatherer& gatherer) {
-  if (begin >= end) return;
-  if (values.file != nullptr) {
-    wts::error why;
-    if (!values.file->try_read(*values.line, begin, end, reinterpret_cast<float*>(bits), &why)) throw wts::error(why);
-    return;
-  }
-  std::uint32_t* to = bits;
+// Hands the values [begin, end) of a view to `take`, in C order; a signalling NaN may stay one.
+void walk(const Values& values, std::uint64_t begin, std::uint64_t end, Workspace& workspace, const TakeBits& take) {
   try {
     cut(values.view, begin, end, [&](const View& part) {
-      gatherer.gather(values.storage, part, [&](const std::uint32_t* from, std::size_t count) {
-        std::memcpy(to, from, count * sizeof *to);
-        to += count;
-      });
+      workspace.gatherer.gather(values.storage, part, take);
       begin += numel(part);
     });
   } catch (const Error& error) {
     if (error.code != Code::overflow) throw;
     throw Error(Code::overflow, error.index + static_cast<std::int64_t>(begin), error.system_error);
   }
+}
+
+// Reads values; a signalling NaN of a view may stay one.
+void read_raw(const Values& values, std::uint64_t begin, std::uint64_t end, std::uint32_t* bits, Workspace& workspace) {
+  if (begin >= end) return;
+  if (values.file != nullptr) {
+    read_line(*values.file, *values.line, begin, end, reinterpret_cast<float*>(bits), workspace.text);
+    return;
+  }
+  walk(values, begin, end, workspace, [&](const std::uint32_t* from, std::size_t count) {
+    std::memcpy(bits, from, count * sizeof *bits);
+    bits += count;
+  });
+}
+
+// Whether a view holds these very bits.
+bool holds(const Values& values, std::uint64_t begin, std::uint64_t end, const std::uint32_t* bits,
+           Workspace& workspace) {
+  bool same = true;
+  walk(values, begin, end, workspace, [&](const std::uint32_t* found, std::size_t count) {
+    same = same && std::memcmp(found, bits, count * sizeof *bits) == 0;
+    bits += count;
+  });
+  return same;
 }
 
 bool is_nan(std::uint32_t bits) noexcept { return (bits & 0x7fffffff) > 0x7f800000; }
@@ -171,15 +195,25 @@ void in_parallel(std::uint64_t values, std::size_t tasks, const Work& work) {
   if (thrown != nullptr) std::rethrow_exception(thrown);
 }
 
+std::unique_ptr<wts::detail::book> opened(const std::string& path) {
+  std::unique_ptr<wts::detail::book> book;
+  wts::error why;
+  if (!wts::detail::open(path, nullptr, {}, book, why)) throw wts::error(why);
+  return book;
+}
+
 }  // namespace
+
+WtsFile::WtsFile(const std::string& path) : WtsFile(opened(path)) {}
+WtsFile::WtsFile(std::unique_ptr<wts::detail::book> book) : book_(book.get()), weights_(std::move(book)) {}
 
 std::uint64_t Values::part() const noexcept {
   const bool cheap = file != nullptr ? wts::detail::is_plain(line->dialect) : flat(view);
   return cheap ? kPart : kLongPart;
 }
 
-void read(const Values& values, std::uint64_t begin, std::uint64_t end, std::uint32_t* bits, Gatherer& gatherer) {
-  read_raw(values, begin, end, bits, gatherer);
+void read(const Values& values, std::uint64_t begin, std::uint64_t end, std::uint32_t* bits, Workspace& workspace) {
+  read_raw(values, begin, end, bits, workspace);
   quieten(values, bits, static_cast<std::size_t>(end - begin));
 }
 
@@ -202,15 +236,16 @@ std::vector<Difference> compare(const std::vector<Pair>& pairs, bool first_only)
   std::vector<Difference> found(tasks.size());
   std::atomic<std::size_t> last{tasks.size()};  // tasks from there on are not needed any more
   in_parallel(values, tasks.size(), [&](std::atomic<std::size_t>& next) {
-    Gatherer gatherer;
+    Workspace workspace;
     const auto a = std::make_unique<std::uint32_t[]>(static_cast<std::size_t>(longest));
     const auto b = std::make_unique<std::uint32_t[]>(static_cast<std::size_t>(longest));
     for (std::size_t i; (i = next++) < last;) {
       const Task& task = tasks[i];
       const auto [left, right] = pairs[task.pair];
       const auto count = static_cast<std::size_t>(task.end - task.begin);
-      read_raw(*left, task.begin, task.end, a.get(), gatherer);
-      read_raw(*right, task.begin, task.end, b.get(), gatherer);
+      read_raw(*left, task.begin, task.end, a.get(), workspace);
+      if (right->file == nullptr && holds(*right, task.begin, task.end, a.get(), workspace)) continue;
+      read_raw(*right, task.begin, task.end, b.get(), workspace);
       if (std::memcmp(a.get(), b.get(), count * sizeof(std::uint32_t)) == 0) continue;
       quieten(*left, a.get(), count);
       quieten(*right, b.get(), count);
@@ -236,13 +271,13 @@ std::vector<std::uint32_t> checksums(const std::vector<const Values*>& all) {
   }
   std::vector<std::uint32_t> sums(all.size());
   in_parallel(values, all.size(), [&](std::atomic<std::size_t>& next) {
-    Gatherer gatherer;
+    Workspace workspace;
     const auto bits = std::make_unique<std::uint32_t[]>(static_cast<std::size_t>(longest));
     for (std::size_t i; (i = next++) < all.size();) {
       const std::uint64_t size = all[i]->size(), part = all[i]->part();
       for (std::uint64_t begin = 0; begin < size; begin += part) {
         const std::uint64_t end = std::min(size, begin + part);
-        read(*all[i], begin, end, bits.get(), gatherer);
+        read(*all[i], begin, end, bits.get(), workspace);
         sums[i] = crc32(sums[i], bits.get(), static_cast<std::size_t>(end - begin) * sizeof(std::uint32_t));
       }
     }

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -14,9 +15,29 @@
 
 namespace pywts {
 
+// An open .wts. What its values are decoded by is asked in parts, so that a thread keeps its memory between them.
+class WtsFile {
+ public:
+  explicit WtsFile(const std::string& path);  // throws wts::error
+  const wts::weights& weights() const noexcept { return weights_; }
+
+ private:
+  friend void read_line(const WtsFile&, const wts::tensor&, std::uint64_t, std::uint64_t, float*,
+                        wts::detail::scratch&);
+  explicit WtsFile(std::unique_ptr<wts::detail::book> book);
+  const wts::detail::book* book_;
+  wts::weights weights_;
+};
+
+// What a thread needs to read values, kept from one part to the next.
+struct Workspace {
+  Gatherer gatherer;
+  wts::detail::scratch text;
+};
+
 // One tensor's values: a line of a .wts, or a view of a storage.
 struct Values {
-  std::shared_ptr<const wts::weights> file;  // null: a view
+  std::shared_ptr<const WtsFile> file;  // null: a view
   const wts::tensor* line = nullptr;
   Storage storage;
   View view;
@@ -29,7 +50,7 @@ struct Values {
 
 // Reads the values [begin, end) in C order, as a .wts holds them: of a view every NaN is quiet.
 // Throws pywts::Error as Gatherer does (an overflow's index counts from the tensor's start), or wts::error.
-void read(const Values& values, std::uint64_t begin, std::uint64_t end, std::uint32_t* bits, Gatherer& gatherer);
+void read(const Values& values, std::uint64_t begin, std::uint64_t end, std::uint32_t* bits, Workspace& workspace);
 
 // How two tensors of one size differ.
 struct Difference {
