@@ -446,3 +446,10 @@ def test_buffers_that_are_not_persistent(kind_of_set: bytes, tmp_path: Path) -> 
     }
     body = instance(named("my", "Net"), mapping(tables))
     assert list(exported(written(tmp_path, checkpoint(body)))) == ["w", "kept"]
+
+
+def test_averaged_weights_that_are_false(tmp_path: Path) -> None:
+    """``ema or model``, as the reference scripts say it: a Sequential without children is false."""
+    empty = module({}).replace(b"module\nModule\n", b"container\nSequential\n")
+    body = mapping({"ema": empty, "model": module({"w": tensor()})})
+    assert exported(written(tmp_path, checkpoint(body))) == {"w": list(GOOD)}

@@ -36,6 +36,13 @@ SEQUENCES = {
 TAGS = {"torch.jit._pickle.restore_type_tag": "a value that TorchScript gave a type: the value, the type's name"}
 """Calls that answer their first argument as it is."""
 
+SIZED_MODULES = (
+    "torch.nn.modules.container.Sequential",
+    "torch.nn.modules.container.ModuleList",
+    "torch.nn.modules.container.ModuleDict",
+)
+"""Modules that are false where they have no children."""
+
 TENSORS = {
     "torch._utils._rebuild_tensor": "torch before 0.4: storage, offset, size, stride",
     "torch._utils._rebuild_tensor_v2": "a tensor: storage, offset, size, stride, requires_grad, hooks, metadata",

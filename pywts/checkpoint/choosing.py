@@ -114,7 +114,7 @@ def _named(checkpoint: Checkpoint, entries: dict[Any, Any]) -> dict[str, tuple[s
     found = {}
     empty: set[int] = set()  # mappings without weights, which several keys may share
     for key in (*EMA_KEYS, *KEYS):
-        if key not in entries:
+        if key not in entries or not checkpoint.truthy(entries[key]):
             continue
         nested = checkpoint.mapping(entries[key])
         if nested is not None and id(nested) in empty:

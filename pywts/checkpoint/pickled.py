@@ -5,7 +5,7 @@ from __future__ import annotations
 from .._core import Node, PickleError, parse_pickle
 from ..errors import CheckpointError, LimitError, shown
 from ..tensor import Refused, Tensor
-from .allowlist import REFUSED_TENSORS
+from .allowlist import REFUSED_TENSORS, SIZED_MODULES
 from .objects import TooMany, attributes, class_name, mapping, sequence, value_of
 from .rebuild import Rebuilder
 from .state_dict import TABLES
@@ -98,6 +98,8 @@ class PickledCheckpoint:
         if plain.kind in ("list", "tuple", "set", "frozenset", "dict"):
             return plain.length > 0
         entries = self.mapping(plain)
+        if entries is None and self.class_name(plain) in SIZED_MODULES:
+            entries = self.mapping((self.attributes(plain) or {}).get("_modules"))
         return entries is None or bool(entries)
 
     def is_module(self, value: Any) -> bool:
