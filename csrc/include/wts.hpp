@@ -171,7 +171,7 @@ struct tensor {
   std::uint64_t count = 0;   // of values
   std::uint64_t offset = 0;  // of the first value's first byte in the file
   std::uint64_t line = 0;    // counted from 1
-  wts::dialect dialect = dialect::two_spaces;
+  wts::dialect dialect = wts::dialect::two_spaces;
 };
 
 // One way to decode, for one instruction set.
@@ -577,6 +577,9 @@ inline constexpr kernel all_kernels[] = {
 // The name that is asked for; empty: none.
 inline const char* wanted_kernel(const char* name) noexcept {
   for (const char* variable : {"WTS_KERNEL", "PYWTS_KERNEL"}) {
+#if defined(_MSC_VER)
+#pragma warning(suppress : 4996)  // getenv
+#endif
     if (name == nullptr || *name == '\0') name = std::getenv(variable);
   }
   return name == nullptr ? "" : name;
@@ -787,11 +790,12 @@ class source {
  private:
 #if defined(_WIN32)
   static std::wstring wide(const std::string& path) {
-    for (const auto& [page, flags] : {std::pair<UINT, DWORD>{CP_UTF8, MB_ERR_INVALID_CHARS}, {CP_ACP, 0}}) {
-      const int size = MultiByteToWideChar(page, flags, path.c_str(), -1, nullptr, 0);
+    for (const UINT code_page : {UINT{CP_UTF8}, UINT{CP_ACP}}) {
+      const DWORD flags = code_page == CP_UTF8 ? MB_ERR_INVALID_CHARS : 0;
+      const int size = MultiByteToWideChar(code_page, flags, path.c_str(), -1, nullptr, 0);
       if (size <= 0) continue;
       std::wstring result(static_cast<std::size_t>(size), L'\0');
-      MultiByteToWideChar(page, flags, path.c_str(), -1, result.data(), size);
+      MultiByteToWideChar(code_page, flags, path.c_str(), -1, result.data(), size);
       return result;
     }
     return {};
@@ -884,22 +888,22 @@ class cursor {
   // demands.
   enum class value : std::uint8_t { read, none, wrong };
 
-  value read_value(dialect dialect, std::uint32_t& bits) {
+  value read_value(dialect form, std::uint32_t& bits) {
     skip_spaces();
     if (ends_line()) return value::none;
-    if (dialect == dialect::prefixed) {
+    if (form == dialect::prefixed) {
       if (peek() != '0') return value::wrong;
       skip();
       if (peek() != 'x' && peek() != 'X') return value::wrong;
       skip();
     }
-    const int most = dialect == dialect::typed_half ? 4 : 8;
+    const int most = form == dialect::typed_half ? 4 : 8;
     int count = 0;
     bits = 0;
     for (int d = 0; count < most && (d = digit(peek())) >= 0; ++count, skip()) {
       bits = bits << 4 | static_cast<std::uint32_t>(d);
     }
-    const bool enough = dialect == dialect::spaced ? count == most : count > 0;
+    const bool enough = form == dialect::spaced ? count == most : count > 0;
     return enough && (peek() == ' ' || ends_line()) ? value::read : value::wrong;
   }
 
@@ -967,13 +971,13 @@ inline const char* other_kind(std::string_view head) {
     if (lower.compare(0, tag.size(), tag) == 0) return "a web page: the download went wrong";
   }
   if (head.size() > 8 && head[8] == '{' && head.substr(5, 3) == "\0\0\0"sv) return "a .safetensors file";
-  if (head.size() > 2 && head[0] == 8 && head[1] < 16 && head[2] == 0x12) return "an ONNX model";
+  if (head.size() > 2 && head[0] == 8 && head[1] > 0 && head[1] < 16 && head[2] == 0x12) return "an ONNX model";
   if (head.find_first_not_of('\0') == head.npos) return "zeros: never written, or lost";
-  struct kind {
+  struct known {
     std::string_view begin;
     const char* what;
   };
-  static constexpr kind kinds[] = {
+  static constexpr known kinds[] = {
       {"PK\3\4"sv, "a zip archive, as PyTorch checkpoints are: convert it (pywts export) instead of renaming it"},
       {"\x80\2"sv, "a pickle, as old PyTorch checkpoints are: convert it (pywts export) instead of renaming it"},
       {"\x80\4"sv, "a pickle"},
@@ -990,7 +994,7 @@ inline const char* other_kind(std::string_view head) {
       {"\xff\xfe"sv, "a text in UTF-16, which no reader of .wts knows"},
       {"\xfe\xff"sv, "a text in UTF-16, which no reader of .wts knows"},
   };
-  for (const kind& kind : kinds) {
+  for (const known& kind : kinds) {
     if (begins(kind.begin)) return kind.what;
   }
   return nullptr;
@@ -1386,13 +1390,9 @@ inline bool decode_group(const book& book, const std::vector<piece>& pieces, con
 }
 
 inline unsigned threads_that_pay(const book& book, std::uint64_t text) noexcept {
-#if WTS_EXCEPTIONS
-  const unsigned most =
-      book.threads != 0 ? book.threads : (std::min)(std::thread::hardware_concurrency(), most_threads);
-  return static_cast<unsigned>((std::min)(std::uint64_t{(std::max)(most, 1u)}, text / text_per_thread + 1));
-#else
-  return (void)book, (void)text, 1;  // a thread that cannot be had is an exception
-#endif
+  const unsigned here = (std::min)(std::thread::hardware_concurrency(), most_threads);  // 0: not known
+  const unsigned most = (std::max)(book.threads != 0 ? book.threads : here, 1u);
+  return static_cast<unsigned>((std::min)(std::uint64_t{most}, text / text_per_thread + 1));
 }
 
 // Decodes the pieces, which are given in the order of the file, with as many threads as pay. Of several errors it is
@@ -1424,46 +1424,26 @@ inline bool decode(const book& book, const std::vector<piece>& whole, error& why
   std::atomic<bool> failed{false};
   std::mutex mutex;
   std::size_t worst = groups.size();
-  const auto keep = [&](std::size_t i, error&& problem) {
-    const std::lock_guard<std::mutex> lock(mutex);
-    if (i < worst) worst = i, why = std::move(problem);
-    failed = true;
-  };
   const auto work = [&] {
     scratch memory;
-    while (!failed) {
-      const std::size_t i = next++;
-      if (i >= groups.size()) return;
+    for (std::size_t i = 0; !failed && (i = next++) < groups.size();) {
       error problem;
-      if (!decode_group(book, pieces, groups[i], memory, problem)) return keep(i, std::move(problem));
-    }
-  };
-  const unsigned threads = threads_that_pay(book, text);
-  if (threads == 1) {
-    work();
-    return worst == groups.size();
-  }
-#if WTS_EXCEPTIONS
-  std::exception_ptr thrown;
-  const auto guarded_work = [&] {
-    try {
-      work();
-    } catch (...) {
+      if (may(&problem, [&](error& e) { return decode_group(book, pieces, groups[i], memory, e); })) continue;
       const std::lock_guard<std::mutex> lock(mutex);
-      thrown = std::current_exception();
+      if (i < worst) worst = i, why = std::move(problem);
       failed = true;
     }
   };
   std::vector<std::thread> others;
+  [[maybe_unused]] const unsigned threads = threads_that_pay(book, text);
+#if WTS_EXCEPTIONS  // a thread that cannot be had is one
   try {
-    others.reserve(threads - 1);
-    while (others.size() < threads - 1) others.emplace_back(guarded_work);
-  } catch (const std::system_error&) {  // then with fewer
+    while (others.size() + 1 < threads) others.emplace_back(work);
+  } catch (...) {  // then with fewer
   }
-  guarded_work();
-  for (std::thread& other : others) other.join();
-  if (thrown && worst == groups.size()) std::rethrow_exception(thrown);
 #endif
+  work();
+  for (std::thread& other : others) other.join();
   return worst == groups.size();
 }
 
