@@ -99,7 +99,10 @@ class Destination:
         except FileExistsError:
             raise self._exists() from None
         except CoreError as error:
-            raise self._failed(os.strerror(error.args[2])) from None
+            code, _, number = error.args
+            if code != "sink_write":
+                raise
+            raise self._failed(os.strerror(number)) from None
         except OSError as error:
             raise self._failed(error.strerror or str(error)) from None
 

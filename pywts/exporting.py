@@ -7,13 +7,13 @@ from time import perf_counter
 
 from ._core import CoreError, Writer
 from .destination import Destination, default_path, resolve
-from .errors import CheckpointError, Error, OptionError, TensorError, shown
+from .errors import CheckpointError, Error, OptionError, OutputError, TensorError, shown
 from .families.programs import next_command
-from .layout import Layout, lay_out
+from .layout import Layout, check_expansion, lay_out
 from .limits import DEFAULT_LIMITS, Limits
 from .records import Record
 from .selecting import select
-from .tensor import Tensor
+from .tensor import Storage, Tensor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .checkpoint.protocol import Checkpoint
     from .families.weights import Weights
     from .renaming import Renames
+    from .selecting import Selection
 
     Progress = Callable[[int, int], object]
     """progress(done_bytes, total_bytes)"""
@@ -188,7 +189,7 @@ def export_checkpoint(
 ) -> Exported:
     """``export`` of an opened source; ``source`` is its path, if it has one, ``start`` when the work began."""
     made = select(checkpoint, **selection)
-    layout = lay_out(checkpoint.name, made.items, made.dialect, checkpoint.limits)
+    layout = _laid_out(checkpoint, made)
     job = _Job(checkpoint.name, layout, progress)
     path = None
     warnings = made.warnings
@@ -196,6 +197,8 @@ def export_checkpoint(
         path = _output_path(source, output)
         identity = None if source is None else _identity(source)
         destination = Destination(path, overwrite=overwrite, force=force, source_identity=identity)
+        if destination.direct:
+            check_overflow(checkpoint.name, layout.tensors)
         if sidecar or verify:
             from .keeping import write_and_reread
 
@@ -209,7 +212,10 @@ def export_checkpoint(
             warnings += (f"{shown(path)}.json was left as it was, and may describe another .wts; --sidecar writes it",)
     elif sidecar or verify:
         raise OptionError("sidecar and verify need a file that can be read back: give a path as the output")
+    elif not callable(getattr(output, "write", None)) or hasattr(output, "encoding"):
+        raise OptionError(f"the output is neither a path nor a binary stream but a {type(output).__name__}")
     else:
+        check_overflow(checkpoint.name, layout.tensors)  # what has gone into a stream cannot be taken back
         job.to_stream(output)
     return Exported(
         path=path,
@@ -250,7 +256,8 @@ def plan(source: Any, *, trust: bool = False, limits: Limits = DEFAULT_LIMITS, *
 def plan_checkpoint(checkpoint: Checkpoint, selection: dict[str, Any]) -> Plan:
     """``plan`` of an opened source."""
     made = select(checkpoint, **selection)
-    layout = lay_out(checkpoint.name, made.items, made.dialect, checkpoint.limits)
+    layout = _laid_out(checkpoint, made)
+    check_overflow(checkpoint.name, layout.tensors)
     return Plan(
         source=checkpoint.name,
         tensors=tuple(
@@ -266,6 +273,13 @@ def plan_checkpoint(checkpoint: Checkpoint, selection: dict[str, Any]) -> Plan:
         notes=made.notes,
         warnings=made.warnings,
     )
+
+
+def _laid_out(checkpoint: Checkpoint, made: Selection) -> Layout:
+    layout = lay_out(checkpoint.name, made.items, made.dialect, checkpoint.limits)
+    if checkpoint.inert:  # whoever holds a live object has what it takes
+        check_expansion(checkpoint.name, layout, checkpoint.limits)
+    return layout
 
 
 def path_of(source: Any) -> str | None:
@@ -297,7 +311,7 @@ def _output_path(source: str | None, output: str | bytes | os.PathLike[str] | No
 
 
 def _next_step(checkpoint: Checkpoint, chosen: Chosen, path: str | None) -> str:
-    name = shown(os.path.basename(path)) if path else "MODEL.wts"
+    name = shown(os.path.basename(path)) if path and not path.startswith("/dev/") else "MODEL.wts"
     command = next_command(checkpoint, chosen.value, name)
     if command is None:
         return f"give {name} to the program that builds the engine; its class count and input size must be the model's"
@@ -319,24 +333,26 @@ class _Job:
 
     def to_file(self, descriptor: int) -> None:
         """Write everything into an open file."""
-        self._run(Writer(descriptor, self._layout.size >= _OVERLAP_FROM, self._tick()))
+        self._run(lambda: Writer(descriptor, self._layout.size >= _OVERLAP_FROM, self._tick()))
 
     def to_stream(self, stream: BinaryIO) -> None:
         """Write everything to a binary stream."""
-        self._run(Writer(stream.write, self._tick()))
+        self._run(lambda: Writer(_blocking(stream), self._tick()))
 
     def _tick(self) -> Callable[[int], object] | None:
         progress, total = self._progress, self._layout.size
         return None if progress is None else lambda done: progress(done, total)
 
-    def _run(self, writer: Writer) -> None:
+    def _run(self, open_writer: Callable[[], Writer]) -> None:
         layout = self._layout
         text = layout.header
         tensor = None
+        load = _Loader()
         try:
+            writer = open_writer()
             for tensor, head in zip(layout.tensors, layout.heads, strict=True):
                 writer.text(text + head)
-                write_values(writer, tensor)
+                write_values(writer, tensor, load(tensor.storage))
                 text = b"\n"
             writer.text(text)
             writer.flush()
@@ -352,10 +368,52 @@ class _Job:
             self._progress(layout.size, layout.size)
 
 
-def write_values(writer: Writer, tensor: Tensor) -> None:
-    """Write one tensor's values."""
-    storage = tensor.storage
-    loaded = storage.load() if storage.load is not None else storage
+class _Loader:
+    """Brings storages into memory that are not there, and keeps the last one: several tensors may be views of it."""
+
+    def __init__(self) -> None:
+        self._storage: Storage | None = None
+        self._loaded: Storage | None = None
+
+    def __call__(self, storage: Storage) -> Storage:
+        if storage.load is None:
+            return storage
+        if self._loaded is None or self._storage is not storage:
+            self._loaded = None  # before the next one is made
+            self._storage, self._loaded = storage, storage.load()
+        return self._loaded
+
+
+def _blocking(stream: BinaryIO) -> Callable[[bytes], int | None]:
+    """A stream's ``write``; of a raw one that would block, an error, since it takes nothing and says None."""
+    import io
+
+    if not isinstance(stream, io.RawIOBase):
+        return stream.write
+
+    def write(text: bytes) -> int:
+        taken = stream.write(text)
+        if taken is None:
+            raise OutputError("the stream does not block and takes no more; set it to blocking, or give a buffered one")
+        return taken
+
+    return write
+
+
+def check_overflow(source: str, tensors: list[Tensor]) -> None:
+    """Raise TensorError for a float64 value that float32 cannot hold, without writing anything."""
+    load = _Loader()
+    for tensor in tensors:
+        if tensor.dtype == "float64":
+            nowhere = Writer(lambda text: len(text))
+            try:
+                write_values(nowhere, tensor, load(tensor.storage))
+            except CoreError as error:
+                raise in_words(source, tensor, error) from None
+
+
+def write_values(writer: Writer, tensor: Tensor, loaded: Storage) -> None:
+    """Write one tensor's values from its storage."""
     view = (tensor.dtype, loaded.swapped, tensor.half, tensor.offset, tensor.shape, tensor.strides)
     if loaded.file >= 0:
         writer.file_values(loaded.file, loaded.file_offset, loaded.size, *view)

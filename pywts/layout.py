@@ -6,7 +6,7 @@ values. Readers in the field split at white space, so what would confuse them is
 
 from __future__ import annotations
 
-from .errors import OptionError, TensorError, shown
+from .errors import LimitError, OptionError, TensorError, shown
 from .tensor import Refused, Tensor
 
 TYPE_CHECKING = False
@@ -18,6 +18,8 @@ DIALECTS = {"double": b" ", "single": b""}
 
 TEXT_PER_VALUE = 9
 _MAX_NUMEL = 2**32 - 1
+_EXPANSION_FROM = 1 << 26
+"""Values from which repetition is looked at: fewer make no large file."""
 _JOINERS = "\u200c\u200d"
 """Format characters that the words of several scripts need; no reader stumbles over them."""
 
@@ -49,7 +51,7 @@ def lay_out(source: str, items: list[Tensor | Refused], dialect: str, limits: Li
     for index, tensor in enumerate(items):
         name = tensor.name
         if isinstance(tensor, Refused):
-            raise TensorError(f"{source}: {shown(name)} is {tensor.kind}: {tensor.way_out}, or leave it out")
+            raise TensorError(f"{source}: {shown(name)} is {tensor.kind}: {tensor.way_out}, or --exclude it")
         if not (name and name.isascii() and name.isprintable() and " " not in name):
             _check_name(source, name, index)
         if len(name) > limits.name_length:
@@ -66,6 +68,18 @@ def lay_out(source: str, items: list[Tensor | Refused], dialect: str, limits: Li
         heads.append(f"{name} {numel}".encode() + gap)
         values += numel
     return Layout(tensors, b"%d\n" % len(tensors), heads, values)
+
+
+def check_expansion(source: str, layout: Layout, limits: Limits) -> None:
+    """Views may repeat their storages; what all views of a file make of the bytes that are there is bounded."""
+    if layout.values <= _EXPANSION_FROM:
+        return
+    held = sum({id(tensor.storage): tensor.storage.size for tensor in layout.tensors}.values())
+    if layout.values > limits.expansion * max(held, _EXPANSION_FROM >> 10):
+        raise LimitError(
+            f"{source}: {len(layout.tensors)} tensors make {layout.values} values of {held} bytes, over the limit of "
+            f"{limits.expansion} times; raise Limits.expansion if that is meant"
+        )
 
 
 def _check_name(source: str, name: str, index: int) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 from time import perf_counter
 
@@ -40,7 +41,7 @@ def export_trusted(
     import tempfile
 
     with tempfile.TemporaryDirectory(prefix="pywts-") as folder:
-        path = os.path.join(folder, "out.wts")
+        path = os.path.join(folder, "MODEL.wts")
         answer = _exported(_ask("export", source, selection, limits, output=path, replacing=replacing))
         with open(path, "rb") as file:
             shutil.copyfileobj(file, output)
@@ -86,13 +87,19 @@ def _ask(action: str, source: str, selection: dict[str, Any], limits: Limits, **
         os.close(sending)
         sending = -1
         try:
-            child.communicate(json.dumps(request).encode())
+            assert child.stdin is not None
+            try:
+                child.stdin.write(json.dumps(request).encode())
+                child.stdin.close()
+            except BrokenPipeError:
+                pass  # it died before it read: what it did not answer says so
+            with open(receiving, "rb", closefd=False) as pipe:
+                answer = pipe.read()  # before the wait: an answer may be larger than a pipe holds
+            child.wait()
         except BaseException:
             child.kill()
             child.wait()
             raise
-        with open(receiving, "rb", closefd=False) as pipe:
-            answer = pipe.read()
     finally:
         os.close(receiving)
         if sending >= 0:
@@ -153,6 +160,7 @@ def _load(source: str) -> Any:
 
 
 def _child(pipe: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # the parent says what there is to say
     request = json.load(sys.stdin)
     try:
         answer = {"done": _answer(request)}

@@ -287,3 +287,71 @@ def test_hooks_that_only_the_class_can_run_are_said(tmp_path: Path) -> None:
     hooked = module(parameters={"w": tensor(MODEL["w"])}, _state_dict_hooks={1: "hook"})
     exported = pywts.export(save(tmp_path / "m.pt", module(modules={"head": hooked})), tmp_path / "m.wts")
     assert any("head has state_dict hooks" in warning for warning in exported.warnings)
+
+
+# ------------------------------------------------------------------------------------------- what looks like weights
+
+SCALAR = numpy.array(1.0, numpy.float32)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"loss": SCALAR, "epoch": 3},
+        {"loss": SCALAR, "optimizer": {"state": {0: {"exp_avg": MODEL["w"]}}, "param_groups": []}},
+        {0: {"step": SCALAR, "exp_avg": MODEL["w"], "exp_avg_sq": MODEL["w"]}},
+        {"adam": {0: {"step": SCALAR, "exp_avg": MODEL["w"]}}},
+    ],
+)
+def test_metrics_and_moments_are_no_weights(content: Any, export: EXPORT) -> None:
+    with pytest.raises(pywts.SelectionError, match="holds no weights"):
+        export(content)
+
+
+@pytest.mark.parametrize(
+    ("content", "choices"),
+    [
+        ({"model": {"backbone": MODEL, "head": OTHER, **MODEL}}, ["model", "model.backbone", "model.head"]),
+        ({"model": {"state_dict": MODEL, "classifier": OTHER}}, ["model.state_dict", "model.classifier"]),
+        ({"ema": {"decay": 0.9, "shadow": EMA}, "model": MODEL}, ["ema.shadow", "model"]),
+        ({"models": [MODEL, OTHER]}, ["models.0", "models.1"]),
+    ],
+)
+def test_weights_beside_the_taken_ones_are_never_dropped_in_silence(
+    content: Any, choices: list[str], export: EXPORT
+) -> None:
+    with pytest.raises(pywts.SelectionError, match="holds several sets of weights; say which") as caught:
+        export(content)
+    for choice in choices:
+        assert f"--key {choice} " in str(caught.value)
+
+
+def test_layouts_of_the_field(export: EXPORT) -> None:
+    optimizer = {"state": {0: {"exp_avg": MODEL["w"]}}, "param_groups": []}
+    layouts = {
+        "lightning": {
+            "pytorch-lightning_version": "2.0",
+            "state_dict": MODEL,
+            "callbacks": {"best": {"score": SCALAR}},
+            "optimizer_states": [optimizer],
+            "hyper_parameters": {"lr": 0.1},
+        },
+        "mmengine": {"meta": {"epoch": 1}, "state_dict": MODEL, "message_hub": {"log": OTHER}, "optimizer": optimizer},
+        "detectron2": {"model": MODEL, "optimizer": optimizer, "iteration": 3, "__author__": "someone"},
+        "hugging face": MODEL,
+        "a metric beside": {"best_acc": SCALAR, "weights": MODEL},
+        "a list of one": {"model": [MODEL]},
+    }
+    for name, content in layouts.items():
+        assert export(content)[1] == reference_wts(MODEL), name
+    timm = export({"epoch": 1, "state_dict": MODEL, "state_dict_ema": EMA, "metric": 1.0})
+    assert timm[1] == reference_wts(EMA)
+
+
+def test_other_weights_beside_the_taken_ones_are_named(export: EXPORT) -> None:
+    exported, text = export({"netG": MODEL, "netD": OTHER})
+    assert text == reference_wts(MODEL)
+    assert "also there: netD" in exported.why
+    exported, text = export({"model": {"ema": EMA, "model": MODEL}})
+    assert text == reference_wts(EMA)
+    assert exported.why.startswith("model.ema, ")

@@ -431,7 +431,7 @@ def test_signals_end_the_export_with_their_code(number: signal.Signals, code: in
     process.send_signal(number)
     _, stderr = process.communicate(timeout=TIMEOUT)
     assert process.returncode == code
-    assert stderr == (b"pywts: interrupted; nothing was left behind\n" if number == signal.SIGINT else b"")
+    assert stderr == (b"pywts: interrupted; no file was left behind\n" if number == signal.SIGINT else b"")
 
 
 # ------------------------------------------------------------------------------------------------------- progress bar

@@ -16,7 +16,7 @@ import pytest
 from checkpoints import Storage, Tensor, module, save, tensor
 from hypothesis import given
 from hypothesis import strategies as st
-from processes import environment
+from processes import environment, python
 from reference import DTYPES, fast_wts, item_size, of_bytes, reference_wts
 
 import pywts
@@ -225,3 +225,42 @@ def test_script_gives_the_sample_s_bytes(sample: Path) -> None:
     pytest.importorskip("ultralytics")
     model = torch.load(sample, map_location="cpu", weights_only=False)["model"].float()
     assert hashlib.sha256(reference_wts(model.state_dict())).hexdigest() == SAMPLE_SHA256
+
+
+def test_a_wrong_kernel_is_an_option_error_wherever_the_text_goes(tmp_path: Path) -> None:
+    script = (
+        "import io, sys, numpy, pywts\n"
+        "for output in (io.BytesIO(), sys.argv[1]):\n"
+        "    try:\n"
+        "        pywts.export({'a': numpy.ones(3, 'f4')}, output)\n"
+        "    except pywts.OptionError as error:\n"
+        "        print('PYWTS_KERNEL=nope is no kernel' in str(error))\n"
+    )
+    done = python(script, str(tmp_path / "a.wts"), env=environment(PYWTS_KERNEL="nope"))
+    assert done.stdout == "True\nTrue\n", done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_raw_stream_that_would_block_is_an_error() -> None:
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    try:
+        with os.fdopen(writing, "wb", buffering=0) as stream, pytest.raises(pywts.OutputError, match="blocking"):
+            pywts.export({"a": numpy.ones(100_000, numpy.float32)}, stream)
+    finally:
+        os.close(reading)
+
+
+def test_nothing_reaches_a_stream_where_a_value_overflows() -> None:
+    stream = io.BytesIO()
+    harm = {"a": numpy.zeros(300_000, numpy.float32), "b": numpy.array([1.0, 1e300])}
+    for write in (lambda: pywts.export(harm, stream), lambda: pywts.plan(harm)):
+        with pytest.raises(pywts.TensorError, match="b, value 1: is finite in float64"):
+            write()
+    assert stream.getvalue() == b""
+
+
+@pytest.mark.parametrize("output", [5, object(), io.StringIO()])
+def test_an_output_that_is_no_output_is_an_option_error(output: object) -> None:
+    with pytest.raises(pywts.OptionError, match="neither a path nor a binary stream"):
+        pywts.export({"a": numpy.ones(3, numpy.float32)}, output)

@@ -68,6 +68,13 @@ def test_options_and_streams_reach_the_child_and_back(overriding):
     assert exported.path is None
 
 
+def test_an_answer_may_be_larger_than_a_pipe_holds(tmp_path):
+    torch = pytest.importorskip("torch")
+    path = tmp_path / "many.pt"
+    torch.save({f"layer{index}.weight.of.a.long.name": torch.ones(1) for index in range(1200)}, path)
+    assert len(pywts.plan(path, trust=True).tensors) == 1200
+
+
 def test_what_the_checkpoint_prints_does_not_disturb_the_answer(overriding, tmp_path):
     save, trainer = overriding
     assert pywts.export(save(trainer.Loud()), tmp_path / "out.wts", trust=True).tensors == 2

@@ -16,8 +16,16 @@ if TYPE_CHECKING:
 
     from .protocol import Checkpoint
 
-EMA_KEYS = ("ema", "params_ema", "state_dict_ema", "model_ema")
-"""Averaged weights: preferred to their plain twin."""
+EMA_TWINS = {
+    "ema": "model",
+    "params_ema": "params",
+    "state_dict_ema": "state_dict",
+    "model_ema": "model",
+    "ema_model": "model",
+}
+"""Averaged weights, preferred to their plain twin."""
+
+EMA_KEYS = tuple(EMA_TWINS)
 
 KEYS = ("model", "state_dict", "model_state_dict", "model_state", "params", "net", "network", "generator", "netG")
 """Where trainers put the weights."""
@@ -27,6 +35,9 @@ INNER_KEYS = ("module", "state_dict", "model_state_dict", "model")
 
 _TRAINING_STATE = ("optim", "sched", "scaler", "callback", "loop", "metric", "hyper_parameters", "message_hub")
 """Words in the keys of what a trainer keeps for itself; its tensors are moments and counters, never weights."""
+
+_LISTED = 64
+"""Items of a list that are looked at."""
 
 _NESTING = 4
 """How deep candidates are looked for."""
@@ -69,16 +80,21 @@ def _choose(checkpoint: Checkpoint, root: Any) -> tuple[str, Any, str]:
     if checkpoint.is_module(root):
         return "", root, "the file is a whole module"
     entries = checkpoint.mapping(root)
+    if entries is None and checkpoint.sequence(root) is None:
+        entries = checkpoint.attributes(root)  # a trainer, a wrapper
     if entries is None:
         return _choose_of_sequence(checkpoint, root)
     named = _named(checkpoint, entries)
     averaged = [key for key in EMA_KEYS if key in named]
     plain = [key for key in KEYS if key in named]
-    if averaged:
-        return *named[averaged[0]], _why_averaged(checkpoint, averaged[0], entries)
-    if "model" in named or len(plain) == 1:
-        taken = "model" if "model" in named else plain[0]
-        return *named[taken], _why_plain(taken, entries, checkpoint)
+    hidden = [path for key in EMA_KEYS if key not in named for path in _below(checkpoint, entries.get(key), key)]
+    if hidden:
+        raise _ambiguous(checkpoint, [*hidden, *(named[key][0] for key in (*averaged, *plain))])
+    if averaged or "model" in named or len(plain) == 1:
+        taken = averaged[0] if averaged else "model" if "model" in named else plain[0]
+        path, value = named[taken]
+        why = _why_averaged(checkpoint, taken, entries) if averaged else _why_plain(taken, entries, checkpoint)
+        return path, value, _with_siblings(checkpoint, entries, taken, path, why)
     if len(plain) > 1:
         raise _ambiguous(checkpoint, [named[key][0] for key in plain])
     if is_state_dict(checkpoint, root):
@@ -130,11 +146,18 @@ def _named(checkpoint: Checkpoint, entries: dict[Any, Any]) -> dict[str, tuple[s
 def _weights_in(checkpoint: Checkpoint, value: Any, path: str) -> tuple[str, Any] | None:
     """The weights at a value, or inside of the one wrapper around them: ``(path, value)``."""
     for _ in range(_NESTING):
-        if checkpoint.is_module(value) or is_state_dict(checkpoint, value):
+        if checkpoint.is_module(value):
             return path, value
         entries = checkpoint.mapping(value)
         if entries is not None:
-            inner = next((key for key in (*EMA_KEYS, *INNER_KEYS) if key in entries), None)
+            whole = is_state_dict(checkpoint, value)
+            inner = None if whole else next((key for key in (*EMA_KEYS, *INNER_KEYS) if key in entries), None)
+            known = () if inner is None else (*EMA_KEYS, *INNER_KEYS)
+            others = [other for other in _below(checkpoint, value, path) if other[len(path) + 1 :] not in known]
+            if others and (whole or inner is not None):
+                raise _ambiguous(checkpoint, [path if whole else f"{path}.{inner}", *others])
+            if whole:
+                return path, value
             if inner is None:
                 return None
             path, value = f"{path}.{inner}", entries[inner]
@@ -152,6 +175,24 @@ def _weights_in(checkpoint: Checkpoint, value: Any, path: str) -> tuple[str, Any
             return None
         path, value = f"{path}.{inner}", attributes[inner]
     return None
+
+
+def _below(checkpoint: Checkpoint, value: Any, path: str) -> list[str]:
+    """The paths of what could be weights inside of a mapping."""
+    entries = checkpoint.mapping(value)
+    return list(candidates(checkpoint, entries, f"{path}.")) if entries else []
+
+
+def _with_siblings(checkpoint: Checkpoint, entries: dict[Any, Any], taken: str, path: str, why: str) -> str:
+    """The reason, with the path where it is not the key, and with the other weights that were passed over."""
+    if path != taken:
+        why = f"{path}, for {why}"
+    beside = {key: value for key, value in entries.items() if key not in (taken, EMA_TWINS.get(taken))}
+    others = [other for other in candidates(checkpoint, beside) if other.partition(".")[0] != taken]
+    if not others:
+        return why
+    more = f" and {len(others) - 3} more" if len(others) > 3 else ""
+    return f"{why}; also there: {', '.join(map(shown, others[:3]))}{more} (--key takes another)"
 
 
 def candidates(
@@ -176,13 +217,18 @@ def candidates(
         if checkpoint.is_module(value) or is_state_dict(checkpoint, value):
             found[path] = value
         elif depth > 1:
-            nested = checkpoint.mapping(value)
+            nested = checkpoint.mapping(value) or _numbered(checkpoint.sequence(value))
             if nested and id(nested) not in passed and not _is_optimizer(nested):
                 passed.add(id(nested))
                 found.update(candidates(checkpoint, nested, f"{path}.", depth - 1, passed))
         if len(found) > 64:
             break
     return found
+
+
+def _numbered(items: list[Any] | None) -> dict[Any, Any]:
+    """The first items of a list by their number."""
+    return dict(enumerate(items[:_LISTED])) if items else {}
 
 
 def _is_optimizer(entries: dict[Any, Any]) -> bool:
@@ -195,6 +241,9 @@ def _forced(checkpoint: Checkpoint, key: str) -> tuple[str, Any, str]:
         raise SelectionError(f"{checkpoint.name}: no {shown(key)!r} in the checkpoint; {_offer(checkpoint, key)}")
     if checkpoint.plain(value) is None:
         raise SelectionError(f"{checkpoint.name}: {shown(key)!r} is None; {_offer(checkpoint, key)}")
+    tensors = (checkpoint.mapping(value) or {}).values()
+    if checkpoint.is_module(value) or any(checkpoint.is_tensor(entry) for entry in tensors):
+        return key, value, "asked for by key"
     inner = _weights_in(checkpoint, value, key)
     if inner is None:
         raise SelectionError(
@@ -224,8 +273,7 @@ def _at(checkpoint: Checkpoint, value: Any, path: str) -> Any:
 
 
 def _why_averaged(checkpoint: Checkpoint, key: str, entries: dict[Any, Any]) -> str:
-    twins = {"ema": "model", "params_ema": "params", "state_dict_ema": "state_dict", "model_ema": "model"}
-    twin = twins[key]
+    twin = EMA_TWINS[key]
     if twin in entries and checkpoint.plain(entries[twin]) is None:
         return f"{key}: averaged weights, and the only ones ({twin} is None, as in a checkpoint of a running training)"
     if twin in entries:
@@ -245,6 +293,8 @@ def _ambiguous(checkpoint: Checkpoint, paths: list[str]) -> SelectionError:
     for path in paths[:20]:
         value = checkpoint.root if path == "." else _at(checkpoint, checkpoint.root, path)
         lines.append(f"  --key {shown(path)}  ({_count(checkpoint, value)})")
+    if len(paths) > 20:
+        lines.append(f"  and {len(paths) - 20} more")
     return SelectionError(f"{checkpoint.name}: holds several sets of weights; say which:\n" + "\n".join(lines))
 
 
@@ -256,7 +306,8 @@ def _count(checkpoint: Checkpoint, value: Any) -> str:
 
 
 def _offer(checkpoint: Checkpoint, wanted: str) -> str:
-    entries = checkpoint.mapping(checkpoint.root) or {}
+    root = checkpoint.root
+    entries = checkpoint.mapping(root) or _numbered(checkpoint.sequence(root)) or checkpoint.attributes(root) or {}
     found = list(candidates(checkpoint, entries))
     if checkpoint.is_module(checkpoint.root) or is_state_dict(checkpoint, checkpoint.root):
         found.insert(0, ".")

@@ -108,8 +108,15 @@ class LegacyStorages:
                 )
             self._places[key] = (position + 8, numel * item_size)
             position = end
-        if position != file.size:
+        if position != file.size and not self._zip_follows(position):
             raise self._damaged(f"goes on for {file.size - position} bytes after its last storage, at byte {position}")
+
+    def _zip_follows(self, position: int) -> bool:
+        """Whether a whole zip archive was appended: torch goes by the first bytes and reads what stands before it."""
+        tail = self._file.read(max(position, self._file.size - 22), min(22, self._file.size - position))
+        return (
+            self._file.read(position, min(4, self._file.size - position)) == b"PK\x03\x04" and tail[:4] == b"PK\x05\x06"
+        )
 
     def find(self, key: str, dtype: str, numel: int) -> Storage:  # noqa: ARG002  (compared when it was opened)
         """The storage ``key``."""

@@ -180,6 +180,8 @@ def _array(value: Any, name: str) -> Tensor | Refused:
 
     if not isinstance(value, numpy.ndarray):  # a scalar too: what its interface points to is gone at once
         value = numpy.asarray(value)
+    if hasattr(value, "mask") and hasattr(value, "filled"):
+        return Refused(name, "a masked array", "export .filled(VALUE) of it")
     dtype = str(value.dtype.name)
     if dtype not in ITEM_SIZES:
         if dtype.startswith("complex"):

@@ -6,7 +6,7 @@ under ``name.`` (``torch/nn/modules/module.py``, ``_save_to_state_dict`` and ``s
 
 from __future__ import annotations
 
-from ..errors import CheckpointError, LimitError, SelectionError, shown
+from ..errors import CheckpointError, Error, LimitError, SelectionError, shown
 from ..tensor import Refused, Tensor
 
 TYPE_CHECKING = False
@@ -34,10 +34,50 @@ class StateDict:
         self.warnings = warnings
 
 
+MOMENTS = frozenset(
+    (
+        "step",
+        "exp_avg",
+        "exp_avg_sq",
+        "max_exp_avg_sq",
+        "momentum_buffer",
+        "square_avg",
+        "grad_avg",
+        "acc_delta",
+        "exp_inf",
+    )
+)
+"""What torch's optimizers keep for each parameter."""
+
+
 def is_state_dict(checkpoint: Checkpoint, value: Any) -> bool:
-    """Whether a value is a mapping that names at least one tensor."""
+    """Whether a value is a mapping of named tensors that could be weights: not an optimizer's moments, and not only
+    scalars beside other things, as losses and metrics are.
+    """
     entries = checkpoint.mapping(value)
-    return entries is not None and any(checkpoint.is_tensor(entry) for entry in entries.values())
+    if entries is None:
+        return False
+    scalars = others = 0
+    moments = True
+    for name, entry in entries.items():
+        if not checkpoint.is_tensor(entry):
+            others += 1
+        elif name in MOMENTS:
+            scalars += 1
+        elif _is_scalar(checkpoint, entry):
+            scalars += 1
+            moments = False
+        else:
+            return True
+    return scalars > 0 and others == 0 and not moments
+
+
+def _is_scalar(checkpoint: Checkpoint, entry: Any) -> bool:
+    try:
+        found = checkpoint.tensor(entry, "")
+    except Error:
+        return False  # whoever takes it will be told
+    return isinstance(found, Tensor) and not found.shape
 
 
 def state_dict_of_module(checkpoint: Checkpoint, module: Any) -> StateDict:
@@ -71,7 +111,7 @@ def state_dict_of_module(checkpoint: Checkpoint, module: Any) -> StateDict:
     if hooked:
         result.warnings.append(
             f"{shown(hooked[0])} has state_dict hooks, which only its class can run: names or values may differ from "
-            "what the training program would save"
+            "what the training program would save; --trust goes through its class"
         )
     return result
 

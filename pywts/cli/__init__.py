@@ -68,10 +68,12 @@ def _guarded(run: object, arguments: list[str]) -> int:
         complain(error)
         return 2 if isinstance(error, OptionError) else 1
     except KeyboardInterrupt:
-        print("pywts: interrupted; nothing was left behind", file=sys.stderr)
+        print("pywts: interrupted; no file was left behind", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # the reader of our output went away
+    except OSError as error:  # standard output: its reader went away, or its disk is full
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            print(f"pywts: standard output cannot be written: {error.strerror}", file=sys.stderr)
         return 1
 
 

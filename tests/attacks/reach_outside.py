@@ -163,7 +163,13 @@ def legacy_bytes_after_the_end() -> Attack:
 
 @attack
 def legacy_with_the_tail_of_an_archive() -> Attack:
-    return refused(legacy(beside(NONE)) + checkpoint(mapping({"good": tensor()})), "after its last storage")
+    """torch goes by the first bytes, and reads the stream."""
+    return good(legacy(beside(NONE)) + checkpoint(mapping({"harm": tensor()})))
+
+
+@attack
+def legacy_with_half_an_archive_after_it() -> Attack:
+    return refused(legacy(beside(NONE)) + checkpoint(mapping({"harm": tensor()}))[:-30], "after its last storage")
 
 
 @attack
