@@ -275,7 +275,7 @@ def test_flush_denormal_does_not_change_an_export(tmp_path: Path) -> None:
     import torch
 
     values = torch.arange(0, 0x400, dtype=torch.int16).view(torch.float16).repeat(1000)
-    torch.save({"w": values, "d": torch.full((10,), 2**-149, dtype=torch.float64)}, tmp_path / "m.pt")
+    torch.save({"w": values, "d": torch.full((600_000,), 2**-149, dtype=torch.float64)}, tmp_path / "m.pt")
     pywts.export(tmp_path / "m.pt", tmp_path / "plain.wts")
     assert torch.set_flush_denormal(True) is not None
     try:
