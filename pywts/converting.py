@@ -116,7 +116,7 @@ def convert(
             path,
             overwrite=overwrite,
             force=force,
-            source_identity=(status.st_dev, status.st_ino) if status is not None else None,
+            sources=[(status.st_dev, status.st_ino)] if status is not None else (),
             kind=f"{kind} file",
             is_of_kind=is_of_kind,
         )

@@ -17,7 +17,7 @@ from .errors import OutputError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
 _HEAD = 4096
 """Bytes that tell whether a file is a .wts."""
@@ -53,7 +53,7 @@ class Destination:
         *,
         overwrite: bool,
         force: bool,
-        source_identity: tuple[int, int] | None,
+        sources: Collection[tuple[int, int]],
         kind: str = ".wts",
         is_of_kind: Callable[[bytes], bool] | None = None,
     ) -> None:
@@ -73,7 +73,7 @@ class Destination:
             return
         except (OSError, ValueError) as error:
             raise OutputError(f"{path}: cannot be written: {getattr(error, 'strerror', None) or error}") from None
-        if source_identity == (status.st_dev, status.st_ino):
+        if (status.st_dev, status.st_ino) in sources:
             raise OutputError(f"{path}: is the source itself; give another output with -o")
         if stat.S_ISDIR(status.st_mode):
             raise OutputError(f"{path}: is a folder; name the file")

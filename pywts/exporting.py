@@ -195,8 +195,8 @@ def export_checkpoint(
     warnings = made.warnings
     if output is None or isinstance(output, (str, bytes, os.PathLike)):
         path = _output_path(source, output)
-        identity = None if source is None else _identity(source)
-        destination = Destination(path, overwrite=overwrite, force=force, source_identity=identity)
+        sources = _identities(source, layout.tensors)
+        destination = Destination(path, overwrite=overwrite, force=force, sources=sources)
         if destination.direct:
             check_overflow(checkpoint.name, layout.tensors)
         if sidecar or verify:
@@ -318,9 +318,13 @@ def _next_step(checkpoint: Checkpoint, chosen: Chosen, path: str | None) -> str:
     return f"build the engine: {command}"
 
 
-def _identity(path: str) -> tuple[int, int]:
-    status = os.stat(path)
-    return status.st_dev, status.st_ino
+def _identities(path: str | None, tensors: list[Tensor]) -> set[tuple[int, int]]:
+    """Device and inode of every file that is read: the source, and its shards."""
+    descriptors = {tensor.storage.file for tensor in tensors if tensor.storage.file >= 0}
+    found = [os.fstat(descriptor) for descriptor in descriptors]
+    if path is not None:
+        found.append(os.stat(path))
+    return {(status.st_dev, status.st_ino) for status in found}
 
 
 class _Job:

@@ -47,7 +47,7 @@ def write_and_reread(
             sidecar_path(path),
             overwrite=overwrite,
             force=force,
-            source_identity=None,
+            sources=(),
             kind="sidecar of pywts",
             is_of_kind=looks_like_sidecar,
         )

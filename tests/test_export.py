@@ -264,3 +264,16 @@ def test_nothing_reaches_a_stream_where_a_value_overflows() -> None:
 def test_an_output_that_is_no_output_is_an_option_error(output: object) -> None:
     with pytest.raises(pywts.OptionError, match="neither a path nor a binary stream"):
         pywts.export({"a": numpy.ones(3, numpy.float32)}, output)
+
+
+def test_a_shard_of_the_source_is_never_the_output(tmp_path: Path) -> None:
+    safetensors = b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'
+    shard = tmp_path / "s-00001-of-00001.safetensors"
+    shard.write_bytes(len(safetensors).to_bytes(8, "little") + safetensors + b"\x00\x00\x80\x3f")
+    index = tmp_path / "s.index.json"
+    index.write_text('{"weight_map": {"a": "s-00001-of-00001.safetensors"}}')
+    before = shard.read_bytes()
+    with pytest.raises(pywts.OutputError, match="is the source itself"):
+        pywts.export(index, shard, force=True)
+    assert shard.read_bytes() == before
+    assert pywts.export(index, tmp_path / "out.wts").tensors == 1
