@@ -13,10 +13,32 @@ import struct
 from pathlib import Path
 
 HERE = Path(__file__).parent
-SPECIALS = (
-    "00000000 80000000 00000001 80000001 007fffff 807fffff 00800000 3f800000 bf800000 7f7fffff ff7fffff 7f800000 "
-    "ff800000 7fc00000 ffc00000 7fc00001 7fffffff ffffffff 7f800001 ff800001 7fbfffff 01234567 89abcdef fedcba98"
-).split()
+SPECIALS = [
+    "00000000",
+    "80000000",
+    "00000001",
+    "80000001",
+    "007fffff",
+    "807fffff",
+    "00800000",
+    "3f800000",
+    "bf800000",
+    "7f7fffff",
+    "ff7fffff",
+    "7f800000",
+    "ff800000",
+    "7fc00000",
+    "ffc00000",
+    "7fc00001",
+    "7fffffff",
+    "ffffffff",
+    "7f800001",
+    "ff800001",
+    "7fbfffff",
+    "01234567",
+    "89abcdef",
+    "fedcba98",
+]
 
 
 def values(count: int, seed: int) -> list[str]:
@@ -158,13 +180,33 @@ def good_vectors() -> None:
 
     vector = Vector("typed", "a type (0: float) before the number, values not padded, a space at the end").raw(b"3\n")
     bits = ["3f800000", "00000000", "00000001", "bf800000"]
-    vector.tensor("a", bits, head="a 0 4", gap=" ", written=["3f800000", "0", "1", "BF800000"], end=" \n", dialect="typed")
+    vector.tensor(
+        "a", bits, head="a 0 4", gap=" ", written=["3f800000", "0", "1", "BF800000"], end=" \n", dialect="typed"
+    )
     vector.tensor("b", [], head="b 0 0", gap=" ", end="\n", dialect="typed")
     vector.tensor("c", bits[:1], head="c 0 1", gap=" ", written=bits[:1], end="\n", dialect="typed").good()
 
-    halves = [(0x0000, "00000000"), (0x8000, "80000000"), (0x0001, "33800000"), (0x03FF, "387fc000"), (0x0400, "38800000")]
-    halves += [(0x3C00, "3f800000"), (0xC000, "c0000000"), (0x7BFF, "477fe000"), (0x7C00, "7f800000"), (0xFC00, "ff800000")]
-    halves += [(0x7E00, "7fc00000"), (0x7C01, "7fc02000"), (0xFFFF, "ffffe000"), (0x3555, "3eaaa000"), (0x8200, "b8000000")]
+    halves = [
+        (0x0000, "00000000"),
+        (0x8000, "80000000"),
+        (0x0001, "33800000"),
+        (0x03FF, "387fc000"),
+        (0x0400, "38800000"),
+    ]
+    halves += [
+        (0x3C00, "3f800000"),
+        (0xC000, "c0000000"),
+        (0x7BFF, "477fe000"),
+        (0x7C00, "7f800000"),
+        (0xFC00, "ff800000"),
+    ]
+    halves += [
+        (0x7E00, "7fc00000"),
+        (0x7C01, "7fc02000"),
+        (0xFFFF, "ffffe000"),
+        (0x3555, "3eaaa000"),
+        (0x8200, "b8000000"),
+    ]
     for half, bits_of in halves:  # by another road: Python's own widening, but for the NaN
         wide = struct.unpack(">e", struct.pack(">H", half))[0]
         if wide == wide and struct.pack(">f", wide).hex() != bits_of:
@@ -191,11 +233,15 @@ def good_vectors() -> None:
     vector.tensor("f", ["0000000f"], head="f 0 1", gap=" ", written=["f"], end="\r\n", dialect="typed").good()
 
     vector = Vector("not_typed", "lines that begin as a typed file would, and are none").raw(b"3\n")
-    vector.tensor("a", ["00000001"], gap=" ", dialect="one_space").tensor("b", ["12345678"]).tensor("c", [], gap=" ").good()
+    vector.tensor("a", ["00000001"], gap=" ", dialect="one_space").tensor("b", ["12345678"]).tensor(
+        "c", [], gap=" "
+    ).good()
 
 
 def bad_vectors() -> None:
-    def bad(name: str, about: str, text: bytes, code: str, at: int | bytes = 0, *, line: int = 0, tensor: str = "") -> None:
+    def bad(
+        name: str, about: str, text: bytes, code: str, at: int | bytes = 0, *, line: int = 0, tensor: str = ""
+    ) -> None:
         Vector(name, about).raw(text).bad(code, at, line=line, tensor=tensor)
 
     first = b"2\na 2  3f800000 40000000\n"
@@ -205,7 +251,12 @@ def bad_vectors() -> None:
     bad("other_blank", "nothing but blank lines", b"\n \r\n\n", "not_wts")
     bad("other_zip", "a PyTorch checkpoint that was renamed", b"PK\x03\x04" + bytes(60), "not_wts")
     bad("other_pickle", "an old PyTorch checkpoint", b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.", "not_wts")
-    bad("other_lfs", "a git-lfs pointer", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 5\n", "not_wts")
+    bad(
+        "other_lfs",
+        "a git-lfs pointer",
+        b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 5\n",
+        "not_wts",
+    )
     bad("other_html", "a web page", b"\n<!DOCTYPE html>\n<html><head></head></html>\n", "not_wts")
     bad("other_darknet", "darknet's binary weights", struct.pack("<iiiq", 0, 2, 5, 32013312) + bytes(64), "not_wts")
     bad("other_safetensors", "a .safetensors", struct.pack("<Q", 17) + b'{"a":{"dtype":1}}', "not_wts")
@@ -245,7 +296,9 @@ def bad_vectors() -> None:
         ("middle", b"a 3  3f800000 x0000000 40400000", b"3f800000 "),
         ("last", b"a 3  3f800000 40000000 4040000:", b" 4040000"),
     ):
-        bad(f"digit_{where}", "a character that is no hex digit", b"1\n" + text + b"\n", "digit", at, line=2, tensor="a")
+        bad(
+            f"digit_{where}", "a character that is no hex digit", b"1\n" + text + b"\n", "digit", at, line=2, tensor="a"
+        )
     many = b" ".join(v.encode() for v in values(200, 20))
     bad("digit_deep", "the same among many values", b"1\na 200  " + many[:1234] + b"/" + many[1235:] + b"\n", "digit",
         2 + 7 + 1234, line=2, tensor="a")  # fmt: skip
@@ -260,30 +313,98 @@ def bad_vectors() -> None:
         2 + 7 + 908, line=2, tensor="a")  # fmt: skip
     bad("tab_between", "a tab in place of the space between two values", b"1\na 2  3f800000\t40000000\n", "digit",
         b" 3f800000", line=2, tensor="a")  # fmt: skip
-    bad("value_short", "a value of seven digits", b"1\na 2  3f80000 40000000\n", "digit", b"3f80000", line=2, tensor="a")
-    bad("value_long", "a value of nine digits", b"1\na 2  3f8000000 40000000\n", "digit", b"3f800000", line=2, tensor="a")
-    bad("line_short", "fewer values than announced", b"2\na 3  3f800000 40000000\nb 0 \n", "values", b"40000000", line=2, tensor="a")
-    bad("line_long", "more values than announced", b"1\na 1  3f800000 40000000\n", "values", b"3f800000 ", line=2, tensor="a")
-    bad("line_not_empty", "a value where none is announced", b"1\nname 0  3f800000\n", "values", b"name 0  ", line=2, tensor="name")
+    bad(
+        "value_short", "a value of seven digits", b"1\na 2  3f80000 40000000\n", "digit", b"3f80000", line=2, tensor="a"
+    )
+    bad(
+        "value_long",
+        "a value of nine digits",
+        b"1\na 2  3f8000000 40000000\n",
+        "digit",
+        b"3f800000",
+        line=2,
+        tensor="a",
+    )
+    bad(
+        "line_short",
+        "fewer values than announced",
+        b"2\na 3  3f800000 40000000\nb 0 \n",
+        "values",
+        b"40000000",
+        line=2,
+        tensor="a",
+    )
+    bad(
+        "line_long",
+        "more values than announced",
+        b"1\na 1  3f800000 40000000\n",
+        "values",
+        b"3f800000 ",
+        line=2,
+        tensor="a",
+    )
+    bad(
+        "line_not_empty",
+        "a value where none is announced",
+        b"1\nname 0  3f800000\n",
+        "values",
+        b"name 0  ",
+        line=2,
+        tensor="name",
+    )
     bad("line_empty", "no value where one is announced", b"2\na 1 \nb 0 \n", "values", b"a 1 ", line=2, tensor="a")
-    bad("line_broken", "values on the next line", b"1\na 2  3f800000\n40000000\n", "values", b" 3f800000", line=2, tensor="a")
-    text = b"2\na 3  3f800000 40000000\nb 1  3f800000\n"  # 27 bytes behind "a 3 " end with a line
-    bad("line_swallows", "a line that is short, where the arithmetic meets another line's end", text, "values", b"40000000",
+    bad(
+        "line_broken",
+        "values on the next line",
+        b"1\na 2  3f800000\n40000000\n",
+        "values",
+        b" 3f800000",
+        line=2,
+        tensor="a",
+    )
+    text = b"1\na 3  3f800000 40000000\nbcdef 0 \n"  # three values would end where the next line does
+    bad("line_swallows", "a short line, where arithmetic meets another line's end", text, "values", b"40000000",
         line=2, tensor="a")  # fmt: skip
     bad("cut_in_value", "the file ends in a value", b"1\na 2  3f800000 4000", "cut", b"4000", line=2, tensor="a")
-    bad("cut_behind_value", "the file ends behind a value", b"1\na 2  3f800000", "cut", b" 3f800000", line=2, tensor="a")
+    bad(
+        "cut_behind_value", "the file ends behind a value", b"1\na 2  3f800000", "cut", b" 3f800000", line=2, tensor="a"
+    )
     bad("cut_in_head", "the file ends in a line's head", b"1\nname ", "cut", b"name ", line=2, tensor="name")
     bad("cut_between_lines", "the file ends behind a line", b"3\na 0 \nb 0 \n", "cut", b"b 0 \n", line=4)
-    bad("prefix_missing", "0x before some of the values", b"1\na 2 0x3f800000 40000000\n", "digit", b"00 ", line=2, tensor="a")
+    bad(
+        "prefix_missing",
+        "0x before some of the values",
+        b"1\na 2 0x3f800000 40000000\n",
+        "digit",
+        b"00 ",
+        line=2,
+        tensor="a",
+    )
     bad("prefix_alone", "0x without a digit", b"1\na 2 0x 0x0\n", "digit", b"2 0x", line=2, tensor="a")
     bad("prefix_long", "0x and nine digits", b"1\na 1 0x03f800000\n", "digit", b"0x03f80000", line=2, tensor="a")
-    bad("typed_unknown", "a type that is neither float nor half", b"2\na 0 1 0\nb 3 1 0\n", "line", b"\nb ", line=3, tensor="b")
+    bad(
+        "typed_unknown",
+        "a type that is neither float nor half",
+        b"2\na 0 1 0\nb 3 1 0\n",
+        "line",
+        b"\nb ",
+        line=3,
+        tensor="b",
+    )
     bad("typed_missing", "a line without a type in a file with types", b"2\na 0 1 0\nb 1 00000000\n", "line", b"\nb ",
         line=3, tensor="b")  # fmt: skip
-    bad("typed_short", "fewer values than announced, with a type", b"3\na 0 1 0\nb 0 2 1\nc 0 0 \n", "values", b"b 0 2 1",
-        line=3, tensor="b")  # fmt: skip
+    bad("typed_short", "fewer values than announced, with a type", b"3\na 0 1 0\nb 0 2 1\nc 0 0 \n", "values",
+        b"b 0 2 1", line=3, tensor="b")  # fmt: skip
     bad("typed_half_long", "a half of five digits", b"2\na 1 0 \nb 1 1 03c00\n", "digit", b"03c0", line=3, tensor="b")
-    bad("typed_late", "a type in a later line only", b"2\na 1  3f800000\nb 0 1 3f800000\n", "values", b"b 0 ", line=3, tensor="b")
+    bad(
+        "typed_late",
+        "a type in a later line only",
+        b"2\na 1  3f800000\nb 0 1 3f800000\n",
+        "values",
+        b"b 0 ",
+        line=3,
+        tensor="b",
+    )
 
 
 def main() -> None:
