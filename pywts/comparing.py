@@ -273,11 +273,22 @@ def _side(source: Any, limits: Limits, selection: dict[str, Any]) -> _Side:
 
 
 def _side_of_file(file: WtsFile, limits: Limits, selection: dict[str, Any], owned: bool = False) -> _Side:
-    taken: dict[str, Any] = {
-        name: selection[name] for name in ("include", "exclude", "drop_junk", "half") if name in selection
-    }
+    taken: dict[str, Any] = {name: selection[name] for name in ("drop_junk", "half") if name in selection}
     checkpoint = file.as_checkpoint(limits)
-    return _Side(checkpoint, {"key": ".", "recipe": "none", **taken}, file.sidecar is not None, owned)
+    side = _Side(checkpoint, {"key": ".", "recipe": "none", **taken}, file.sidecar is not None, owned)
+    for option, kept in (("include", True), ("exclude", False)):
+        # Unlike a checkpoint's, its names may be the result of the same pattern: one that matches nothing is no error.
+        given = selection.get(option, ())
+        patterns = [given] if isinstance(given, str) else list(given)
+        if patterns:
+            from fnmatch import fnmatchcase
+
+            side.tensors = {
+                name: tensor
+                for name, tensor in side.tensors.items()
+                if any(fnmatchcase(name, pattern) for pattern in patterns) is kept
+            }
+    return side
 
 
 class _Matched:

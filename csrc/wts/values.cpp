@@ -14,13 +14,20 @@
 
 namespace pywts {
 
-// The values [begin, end) of a line, no more than a chunk of a plain one.
+// The values [begin, end) of a line.
 void read_line(const WtsFile& file, const wts::tensor& line, std::uint64_t begin, std::uint64_t end, float* values,
                wts::detail::scratch& scratch) {
-  const wts::detail::piece piece{&line, begin, end, values};
-  const wts::detail::group group{0, 1, piece.from(), piece.to()};
+  const bool plain = wts::detail::is_plain(line.dialect);
   wts::error why;
-  if (!wts::detail::decode_group(*file.book_, {piece}, group, scratch, why)) throw wts::error(why);
+  while (begin < end) {
+    const std::uint64_t stop =
+        plain ? std::min(end, begin + wts::detail::chunk) : end;  // what the scratch has room for
+    const wts::detail::piece piece{&line, begin, stop, values};
+    const wts::detail::group group{0, 1, piece.from(), piece.to()};
+    if (!wts::detail::decode_group(*file.book_, {piece}, group, scratch, why)) throw wts::error(why);
+    values += stop - begin;
+    begin = stop;
+  }
 }
 
 namespace {
