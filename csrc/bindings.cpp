@@ -1,5 +1,5 @@
-// The bindings, with the *_bindings.cpp beside it the only code that knows Python: check what is handed over, release the
-// GIL, call the core.
+// The bindings, with the *_bindings.cpp beside it the only code that knows Python: check what is handed over, release
+// the GIL, call the core.
 #include <pybind11/pybind11.h>
 
 #include <algorithm>
@@ -141,7 +141,8 @@ py::bytes encode(std::uintptr_t address, std::uint64_t size, const pywts::View& 
 // A tensor's values in C order as native float32.
 py::bytearray widened(const pywts::Storage& storage, const pywts::View& view) {
   const std::uint64_t size = pywts::numel(view) * sizeof(std::uint32_t);
-  auto values = py::reinterpret_steal<py::bytearray>(PyByteArray_FromStringAndSize(nullptr, static_cast<Py_ssize_t>(size)));
+  auto values =
+      py::reinterpret_steal<py::bytearray>(PyByteArray_FromStringAndSize(nullptr, static_cast<Py_ssize_t>(size)));
   if (!values) throw py::error_already_set();
   char* out = PyByteArray_AS_STRING(values.ptr());
   {
@@ -156,8 +157,9 @@ py::bytearray widened(const pywts::Storage& storage, const pywts::View& view) {
 
 // ---------------------------------------------------------------------------------------------------- pickles
 
-constexpr std::array<const char*, 15> kKindNames = {"none",  "bool", "int", "float",     "bytes", "bytearray", "str",   "tuple",
-                                                    "list", "set",  "frozenset", "dict",  "global",    "call", "persistent"};
+constexpr std::array<const char*, 15> kKindNames = {"none",      "bool", "int",    "float", "bytes",
+                                                    "bytearray", "str",  "tuple",  "list",  "set",
+                                                    "frozenset", "dict", "global", "call",  "persistent"};
 constexpr std::array<const char*, 6> kHowNames = {"reduce", "newobj", "newobj_ex", "obj", "inst", "extension"};
 
 struct Pickle {
@@ -245,9 +247,7 @@ class Node {
   }
 
   // The same of a call alone.
-  py::object called() const {
-    return document().kind(id_) == pickle::Kind::call ? target() : py::object(py::none());
-  }
+  py::object called() const { return document().kind(id_) == pickle::Kind::call ? target() : py::object(py::none()); }
 
   // Of the persistent id of a storage, as torch writes it: (class, key, elements, view), where class is "FloatStorage"
   // and kin, and view, of legacy streams, (offset, elements) or None. None for anything else, which may still be one.
@@ -259,7 +259,8 @@ class Node {
     const pickle::Document& doc = document();
     if (doc.kind(id_) != pickle::Kind::call) return py::none();
     const pickle::Id function = doc.function(id_);
-    if (function == pickle::kNone || doc.name(function) != "_rebuild_tensor_v2" || doc.module(function) != "torch._utils") {
+    if (function == pickle::kNone || doc.name(function) != "_rebuild_tensor_v2" ||
+        doc.module(function) != "torch._utils") {
       return py::none();
     }
     const auto arguments = doc.items(doc.arguments(id_));
@@ -272,7 +273,9 @@ class Node {
   }
 
   py::object function() const { return related(document().kind(id_) == pickle::Kind::call, document().function(id_)); }
-  py::object arguments() const { return related(document().kind(id_) == pickle::Kind::call, document().arguments(id_)); }
+  py::object arguments() const {
+    return related(document().kind(id_) == pickle::Kind::call, document().arguments(id_));
+  }
   py::object keywords() const { return related(document().kind(id_) == pickle::Kind::call, document().keywords(id_)); }
   py::object argument() const {
     return related(document().kind(id_) == pickle::Kind::persistent, document().argument(id_));
@@ -333,7 +336,8 @@ class Node {
     py::object view = py::none();
     if (parts.size() == 6 && doc.kind(parts[5]) != pickle::Kind::none) {
       const auto window = doc.items(parts[5]);
-      if (doc.kind(parts[5]) != pickle::Kind::tuple || window.size() != 3 || !natural(window[1]) || !natural(window[2])) {
+      if (doc.kind(parts[5]) != pickle::Kind::tuple || window.size() != 3 || !natural(window[1]) ||
+          !natural(window[2])) {
         return py::none();
       }
       view = py::make_tuple(doc.integer(window[1]), doc.integer(window[2]));
@@ -352,8 +356,9 @@ class Node {
         if (doc.big(id)) {
           const std::string_view bytes = doc.text(id);
           if (bytes.size() > kMostIntegerBytes) return py::cast(node(id));
-          return py::module_::import("builtins").attr("int").attr("from_bytes")(
-              py::bytes(bytes.data(), bytes.size()), "little", py::arg("signed") = true);
+          return py::module_::import("builtins")
+              .attr("int")
+              .attr("from_bytes")(py::bytes(bytes.data(), bytes.size()), "little", py::arg("signed") = true);
         }
         return py::int_(doc.integer(id));
       case pickle::Kind::real:
@@ -407,7 +412,8 @@ PYBIND11_MODULE(_core, module, py::mod_gil_not_used()) {
 
   module.def("kernels", [] {
     py::list result;
-    for (const pywts::Kernel* kernel : pywts::kernels()) result.append(py::make_tuple(kernel->name, kernel->supported()));
+    for (const pywts::Kernel* kernel : pywts::kernels())
+      result.append(py::make_tuple(kernel->name, kernel->supported()));
     return result;
   });
   module.def("kernel", [] { return pywts::kernel().name; });
@@ -421,11 +427,11 @@ PYBIND11_MODULE(_core, module, py::mod_gil_not_used()) {
                           std::int64_t offset, const py::tuple& shape, const py::tuple& strides) {
     return encode(address, size, view_of(dtype, swapped, half, offset, shape, strides));
   });
-  module.def("file_widened", [](int file, std::uint64_t file_offset, std::uint64_t size, std::string_view dtype,
-                                bool swapped, bool half, std::int64_t offset, const py::tuple& shape,
-                                const py::tuple& strides) {
-    return widened(file_storage(file, file_offset, size), view_of(dtype, swapped, half, offset, shape, strides));
-  });
+  module.def(
+      "file_widened", [](int file, std::uint64_t file_offset, std::uint64_t size, std::string_view dtype, bool swapped,
+                         bool half, std::int64_t offset, const py::tuple& shape, const py::tuple& strides) {
+        return widened(file_storage(file, file_offset, size), view_of(dtype, swapped, half, offset, shape, strides));
+      });
   module.def("memory_widened", [](std::uintptr_t address, std::uint64_t size, std::string_view dtype, bool swapped,
                                   bool half, std::int64_t offset, const py::tuple& shape, const py::tuple& strides) {
     return widened(memory_storage(address, size), view_of(dtype, swapped, half, offset, shape, strides));
@@ -440,13 +446,13 @@ PYBIND11_MODULE(_core, module, py::mod_gil_not_used()) {
       .def(py::init<py::object, py::object>(), py::arg("write"), py::arg("progress") = py::none())
       .def("text", &PyWriter::text)
       .def("file_values",
-           [](PyWriter& self, int file, std::uint64_t file_offset, std::uint64_t size, std::string_view dtype, bool swapped,
-              bool half, std::int64_t offset, const py::tuple& shape, const py::tuple& strides) {
+           [](PyWriter& self, int file, std::uint64_t file_offset, std::uint64_t size, std::string_view dtype,
+              bool swapped, bool half, std::int64_t offset, const py::tuple& shape, const py::tuple& strides) {
              self.values(file_storage(file, file_offset, size), view_of(dtype, swapped, half, offset, shape, strides));
            })
       .def("memory_values",
-           [](PyWriter& self, std::uintptr_t address, std::uint64_t size, std::string_view dtype, bool swapped, bool half,
-              std::int64_t offset, const py::tuple& shape, const py::tuple& strides) {
+           [](PyWriter& self, std::uintptr_t address, std::uint64_t size, std::string_view dtype, bool swapped,
+              bool half, std::int64_t offset, const py::tuple& shape, const py::tuple& strides) {
              self.values(memory_storage(address, size), view_of(dtype, swapped, half, offset, shape, strides));
            })
       .def("flush", &PyWriter::flush)
@@ -489,9 +495,10 @@ PYBIND11_MODULE(_core, module, py::mod_gil_not_used()) {
       .def_property_readonly("module", &Node::module)
       .def_property_readonly("name", &Node::name)
       .def("plain", &Node::plain, py::arg("depth") = 4)
-      .def("__eq__", [](const Node& self, const py::object& other) {
-        return py::isinstance<Node>(other) && self.same(other.cast<const Node&>());
-      })
+      .def("__eq__",
+           [](const Node& self, const py::object& other) {
+             return py::isinstance<Node>(other) && self.same(other.cast<const Node&>());
+           })
       .def("__hash__", &Node::id);
 
   pywts::bind_archive(module);

@@ -1,5 +1,5 @@
-// Times every kernel that this processor runs: text bytes a second, from L2 and from DRAM, beside memcpy of the same text.
-// Prints one JSON object a line.
+// Times every kernel that this processor runs: text bytes a second, from L2 and from DRAM, beside memcpy of the same
+// text. Prints one JSON object a line.
 #include <algorithm>
 #include <chrono>
 #include <cstdint>

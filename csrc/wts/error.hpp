@@ -1,4 +1,5 @@
-// The one error of the core: a code, a place, and figures. Words are added once, at the edge (csrc/bindings.cpp and pywts/errors.py).
+// The one error of the core: a code, a place, and figures. Words are added once, at the edge (csrc/bindings.cpp and
+// pywts/errors.py).
 #pragma once
 
 #include <cstdint>
@@ -7,14 +8,14 @@
 namespace pywts {
 
 enum class Code : std::uint8_t {
-  overflow,         // a finite float64 that float32 cannot hold; index: the value's C-order index in its tensor
-  source_read,      // the system refused a read of the source; system_error holds errno
-  source_short,     // the source ended before the bytes that were announced; index: the byte offset in the source
-  sink_write,       // the system refused a write; system_error holds errno
-  out_of_bounds,    // a view that reaches outside its storage (callers check first; this is the last line of defence)
-  unknown_kernel,   // PYWTS_KERNEL names no kernel of this build
-  missing_kernel,   // PYWTS_KERNEL names a kernel that this processor cannot run
-  cancelled,        // the caller's tick asked to stop
+  overflow,        // a finite float64 that float32 cannot hold; index: the value's C-order index in its tensor
+  source_read,     // the system refused a read of the source; system_error holds errno
+  source_short,    // the source ended before the bytes that were announced; index: the byte offset in the source
+  sink_write,      // the system refused a write; system_error holds errno
+  out_of_bounds,   // a view that reaches outside its storage (callers check first; this is the last line of defence)
+  unknown_kernel,  // PYWTS_KERNEL names no kernel of this build
+  missing_kernel,  // PYWTS_KERNEL names a kernel that this processor cannot run
+  cancelled,       // the caller's tick asked to stop
 };
 
 class Error : public std::exception {
