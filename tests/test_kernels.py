@@ -5,14 +5,16 @@ from __future__ import annotations
 import platform
 import struct
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy
 import pytest
+from checkpoints import save, tensor
 from hypothesis import given
 from hypothesis import strategies as st
 from kernel_server import KernelServer
 from processes import environment, python, run
-from reference import DECODERS, DTYPES, item_size, of_bytes, reference_values
+from reference import DECODERS, DTYPES, item_size, of_bytes, reference_values, reference_wts
 
 import pywts
 from pywts import _core
@@ -180,6 +182,23 @@ def test_signalling_nans_are_quieted_wherever_they_stand(kernel: KernelServer) -
         bits[place] = 0xFF812345
         text = kernel.encode("float32", packed("float32", bits))
         assert text == b" 3f800000" * place + b" ffc12345" + b" 3f800000" * (199 - place), place
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_export_by_every_kernel(name: str, tmp_path: Path, seed: int) -> None:
+    """A whole file of every dtype, larger than the writer's blocks, so that values and lines cross their ends."""
+    if not dict(_core.kernels()).get(name, True):
+        pytest.skip(f"kernel {name} was NOT TESTED: this processor cannot run it")
+    rng = numpy.random.default_rng(seed)
+    named = {}
+    for index, dtype in enumerate(DTYPES):
+        specials = [bits for bits in special_bits(dtype) if dtype != "float64" or not overflows(bits)]
+        bits = rng.choice(numpy.array(specials, f"u{item_size(dtype)}"), 40_000 + 17 * index)
+        named[f"layer.{dtype}"] = of_bytes(dtype, bits.tobytes())
+    path = save(tmp_path / "m.pt", {name: tensor(value) for name, value in named.items()})
+    found = run("export", path, "--quiet", env=environment(PYWTS_KERNEL=name))
+    assert (found.returncode, found.stderr) == (0, "")
+    assert (tmp_path / "m.wts").read_bytes() == reference_wts(named)
 
 
 def test_forced_kernel_is_the_active_one() -> None:
