@@ -6,6 +6,8 @@ in the order of ``KEYS``. Whatever is not decided by that is an error that lists
 
 from __future__ import annotations
 
+from itertools import islice
+
 from ..errors import SelectionError, near, shown
 from .state_dict import StateDict, is_state_dict, state_dict_of_mapping, state_dict_of_module
 from .uncollected import Uncollected
@@ -38,6 +40,9 @@ _TRAINING_STATE = ("optim", "sched", "scaler", "callback", "loop", "metric", "hy
 
 _LISTED = 64
 """Items of a list that are looked at."""
+
+_LOOKED_AT = 10_000
+"""Entries of a mapping that are looked at; no trainer keeps more beside its weights."""
 
 _NESTING = 4
 """How deep candidates are looked for."""
@@ -87,7 +92,7 @@ def _choose(checkpoint: Checkpoint, root: Any) -> tuple[str, Any, str]:
     named = _named(checkpoint, entries)
     averaged = [key for key in EMA_KEYS if key in named]
     plain = [key for key in KEYS if key in named]
-    hidden = [path for key in EMA_KEYS if key not in named for path in _below(checkpoint, entries.get(key), key)]
+    hidden = _hidden(checkpoint, entries, named)
     if hidden:
         raise _ambiguous(checkpoint, [*hidden, *(named[key][0] for key in (*averaged, *plain))])
     if averaged or "model" in named or len(plain) == 1:
@@ -177,6 +182,18 @@ def _weights_in(checkpoint: Checkpoint, value: Any, path: str) -> tuple[str, Any
     return None
 
 
+def _hidden(checkpoint: Checkpoint, entries: dict[Any, Any], named: dict[str, tuple[str, Any]]) -> list[str]:
+    """The paths of weights inside of averaged ones that are not where they are looked for."""
+    found: list[str] = []
+    passed: set[int] = set()
+    for key in EMA_KEYS:
+        nested = checkpoint.mapping(entries[key]) if key in entries and key not in named else None
+        if nested and id(nested) not in passed:
+            passed.add(id(nested))
+            found += candidates(checkpoint, nested, f"{key}.", passed=passed)
+    return found
+
+
 def _below(checkpoint: Checkpoint, value: Any, path: str) -> list[str]:
     """The paths of what could be weights inside of a mapping."""
     entries = checkpoint.mapping(value)
@@ -208,7 +225,7 @@ def candidates(
     """
     found: dict[str, Any] = {}
     passed = set() if passed is None else passed
-    for key, value in entries.items():
+    for key, value in islice(entries.items(), _LOOKED_AT):
         if checkpoint.is_tensor(value) or not isinstance(key, (str, int)):
             continue
         if any(word in str(key).lower() for word in _TRAINING_STATE):
