@@ -252,7 +252,8 @@ void copy(std::byte* to, std::int64_t pitch, const Matrix& matrix, std::size_t e
 // Takes elements in C order, in any portions, and passes their values on.
 class Values {
  public:
-  Values(const View& view, const TakeBits& take, Buffer& chunk, Buffer& stage)
+  Values(const View& view, const TakeBits& take, std::int64_t first, std::byte* chunk, std::byte* stage,
+         Buffer& long_stage)
       : widen_(widen(view.dtype)),
         size_(info(view.dtype).size),
         swapped_(view.swapped && size_ > 1),
@@ -260,7 +261,9 @@ class Values {
         direct_(view.dtype == Dtype::float32 && !swapped_ && !half_),
         take_(take),
         chunk_(chunk),
-        stage_(stage) {}
+        stage_(stage),
+        long_stage_(long_stage),
+        passed_(first) {}
 
   // `count` elements that lie one after another.
   void dense(const std::byte* elements, std::int64_t count) {
@@ -273,8 +276,8 @@ class Values {
     const std::size_t bytes = static_cast<std::size_t>(count) * size_;
     if (staged_ + bytes > capacity_) {
       flush();
+      staging_ = bytes > kStage ? long_stage_.get(bytes) : stage_;
       capacity_ = std::max(kStage, bytes);
-      staging_ = stage_.get(capacity_);
     }
     std::byte* result = staging_ + staged_;
     staged_ += bytes;
@@ -293,8 +296,8 @@ class Values {
       passed_ += count;
       return;
     }
-    auto* bits = reinterpret_cast<std::uint32_t*>(chunk_.get(kChunk * (sizeof(std::uint32_t) + sizeof(std::uint64_t))));
-    std::byte* native = chunk_.get(0) + kChunk * sizeof(std::uint32_t);
+    auto* bits = reinterpret_cast<std::uint32_t*>(chunk_);
+    std::byte* native = chunk_ + kChunk * sizeof *bits;
     while (count > 0) {
       const std::size_t part = std::min(kChunk, static_cast<std::size_t>(count));
       const std::byte* source = elements;
@@ -319,12 +322,13 @@ class Values {
   bool half_;
   bool direct_;
   const TakeBits& take_;
-  Buffer& chunk_;
-  Buffer& stage_;
-  std::byte* staging_ = nullptr;
+  std::byte* chunk_;  // kChunk values, then kChunk elements
+  std::byte* stage_;
+  Buffer& long_stage_;
+  std::byte* staging_ = nullptr;  // one of the two
   std::size_t capacity_ = 0;
   std::size_t staged_ = 0;
-  std::int64_t passed_ = 0;
+  std::int64_t passed_;
 };
 
 // ---------------------------------------------------------------------------------------------------- in memory
@@ -440,7 +444,7 @@ class File {
 // Reads parts of a strided view that fit the memory, whole spans or stripes, and passes them on.
 class Slabs {
  public:
-  Slabs(const File& file, Box& box, std::size_t element, std::size_t budget, Buffer& held, Buffer& passing)
+  Slabs(const File& file, Box& box, std::size_t element, std::size_t budget, Buffer& held, std::byte* passing)
       : file_(file),
         box_(box),
         size_(static_cast<std::int64_t>(element)),
@@ -591,7 +595,7 @@ class Slabs {
     for (const Dim& dim : dims) elements *= dim.count;
     const auto bytes = static_cast<std::size_t>(span(begin, end) * size_);
     const bool dense = span(begin, end) == elements;
-    std::byte* from = dense ? to : passing_.get(bytes);
+    std::byte* from = dense ? to : passing_;
     file_.read(from, static_cast<std::uint64_t>(offset * size_), bytes);
     if (dense) return to + bytes;
     const Dim inner = dims.size() > 1 ? end[-1] : Dim{1, 0};
@@ -610,7 +614,7 @@ class Slabs {
   std::int64_t budget_;  // elements that are held at most
   std::int64_t near_;    // elements that are read and used at once, in L2
   Buffer& held_;
-  Buffer& passing_;
+  std::byte* passing_;                // kRead bytes
   const std::byte* first_ = nullptr;  // of what is held: the element at index 0
   Dims loaded_;                       // its dimensions
 };
@@ -644,61 +648,76 @@ bool inside(const View& view, std::uint64_t storage_size) noexcept {
   return low >= 0 && static_cast<std::uint64_t>(high) < storage_size / info(view.dtype).size;
 }
 
+static void check_source(const Storage& storage) {
+  constexpr std::uint64_t farthest = std::numeric_limits<std::int64_t>::max();
+  const bool there = storage.file < 0 ? storage.memory != nullptr
+                                      : storage.size <= farthest && storage.file_offset <= farthest - storage.size;
+  if (!there) throw Error(Code::out_of_bounds);
+}
+
 bool contiguous(const View& view) { return seamless(collapse(view)); }
 
 struct Gatherer::Memory {
-  Buffer chunk;    // values that are being widened
-  Buffer stage;    // elements put in C order
-  Buffer held;     // of a file: the part of a strided tensor that is walked
-  Buffer passing;  // of a file: read, used at once
+  Buffer own;
+  std::byte* passing;  // of a file: read, used at once
+  std::byte* stage;    // elements put in C order
+  std::byte* chunk;    // values that are being widened
+  Buffer long_stage;
+  Buffer held;  // of a file: the part of a strided tensor that is walked
 };
 
-Gatherer::Gatherer(Pulse pulse, std::size_t budget)
-    : pulse_(std::move(pulse)), budget_(budget), memory_(std::make_unique<Memory>()) {}
+Gatherer::Gatherer(Pulse pulse, std::size_t budget, std::byte* memory)
+    : pulse_(std::move(pulse)), budget_(budget), memory_(std::make_unique<Memory>()) {
+  static_assert(kRead + kStage + kChunk * (sizeof(std::uint32_t) + sizeof(std::uint64_t)) == kMemory);
+  memory_->passing = memory != nullptr ? memory : memory_->own.get(kMemory);
+  memory_->stage = memory_->passing + kRead;
+  memory_->chunk = memory_->stage + kStage;
+}
 
 Gatherer::~Gatherer() = default;
 
 void Gatherer::gather(const Storage& storage, const View& view, const TakeBits& take) {
-  constexpr std::uint64_t farthest = std::numeric_limits<std::int64_t>::max();
   if (!inside(view, storage.size)) throw Error(Code::out_of_bounds);
   const std::uint64_t count = numel(view);
   if (count == 0) return;
-  const bool from_file = storage.file >= 0;
-  if (from_file ? storage.size > farthest || storage.file_offset > farthest - storage.size
-                : storage.memory == nullptr) {
-    throw Error(Code::out_of_bounds);
-  }
+  const Dims dims = collapse(view);
+  if (seamless(dims)) return gather(storage, view, 0, count, take);
 
+  check_source(storage);
   const DefaultFloatEnvironment environment;
   const std::size_t element = info(view.dtype).size;
-  const Dims dims = collapse(view);
-  Values values(view, take, memory_->chunk, memory_->stage);
+  Values values(view, take, 0, memory_->chunk, memory_->stage, memory_->long_stage);
   Box box(values, element);
-  if (!from_file) {
-    const std::byte* first = storage.memory + view.offset * static_cast<std::int64_t>(element);
-    if (seamless(dims)) {
-      values.dense(first, static_cast<std::int64_t>(count));
-    } else {
-      box.walk(first, dims.data(), dims.data() + dims.size());
-    }
+  if (storage.file < 0) {
+    box.walk(storage.memory + view.offset * static_cast<std::int64_t>(element), dims.data(), dims.data() + dims.size());
   } else {
     const File file(storage, pulse_);
-    if (seamless(dims)) {
-      std::uint64_t offset = static_cast<std::uint64_t>(view.offset) * element;
-      std::uint64_t left = count * element;
-      std::byte* buffer = memory_->passing.get(static_cast<std::size_t>(std::min<std::uint64_t>(left, kRead)));
-      while (left > 0) {
-        const auto part = static_cast<std::size_t>(std::min<std::uint64_t>(left, kRead));
-        file.read(buffer, offset, part);
-        values.dense(buffer, static_cast<std::int64_t>(part / element));
-        offset += part;
-        left -= part;
-      }
-    } else {
-      Slabs(file, box, element, budget_, memory_->held, memory_->passing).walk(view.offset, dims);
-    }
+    Slabs(file, box, element, budget_, memory_->held, memory_->passing).walk(view.offset, dims);
   }
   values.flush();
+}
+
+void Gatherer::gather(const Storage& storage, const View& view, std::uint64_t first, std::uint64_t count,
+                      const TakeBits& take) {
+  check_source(storage);
+  const std::size_t element = info(view.dtype).size;
+  const std::uint64_t elements = storage.size / element;
+  if (view.offset < 0 || first > elements || count > elements - first ||
+      static_cast<std::uint64_t>(view.offset) > elements - first - count) {
+    throw Error(Code::out_of_bounds);
+  }
+  const DefaultFloatEnvironment environment;
+  Values values(view, take, static_cast<std::int64_t>(first), memory_->chunk, memory_->stage, memory_->long_stage);
+  std::uint64_t offset = (static_cast<std::uint64_t>(view.offset) + first) * element;
+  if (storage.file < 0) return values.dense(storage.memory + offset, static_cast<std::int64_t>(count));
+  const File file(storage, pulse_);
+  for (std::uint64_t left = count * element; left > 0;) {
+    const auto part = static_cast<std::size_t>(std::min<std::uint64_t>(left, kRead));
+    file.read(memory_->passing, offset, part);
+    values.dense(memory_->passing, static_cast<std::int64_t>(part / element));
+    offset += part;
+    left -= part;
+  }
 }
 
 void gather(const Storage& storage, const View& view, const TakeBits& take) { Gatherer().gather(storage, view, take); }

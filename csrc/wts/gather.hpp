@@ -30,8 +30,11 @@ class Gatherer {
  public:
   // The bytes of a strided tensor's file that are held at a time.
   static constexpr std::size_t kBudget = std::size_t{12} << 20;
+  // What every tensor needs: here are chunks that are read, put in order, and widened.
+  static constexpr std::size_t kMemory = std::size_t{432} << 10;
 
-  explicit Gatherer(Pulse pulse = {}, std::size_t budget = kBudget);
+  // Works in `memory`, kMemory bytes at a multiple of 64 that outlive it; in its own, if that is null.
+  explicit Gatherer(Pulse pulse = {}, std::size_t budget = kBudget, std::byte* memory = nullptr);
   ~Gatherer();
   Gatherer(const Gatherer&) = delete;
   Gatherer& operator=(const Gatherer&) = delete;
@@ -41,6 +44,9 @@ class Gatherer {
   // Throws Error{overflow, index}, Error{source_read, byte offset, errno}, Error{source_short, byte offset},
   // Error{out_of_bounds}; byte offsets count from the file's start.
   void gather(const Storage& storage, const View& view, const TakeBits& take);
+
+  // The same for `count` values from `first` on, of a view that is contiguous.
+  void gather(const Storage& storage, const View& view, std::uint64_t first, std::uint64_t count, const TakeBits& take);
 
  private:
   struct Memory;

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #if defined(__linux__)
+#include <sched.h>
 #include <sys/vfs.h>
 #endif
 
@@ -28,6 +29,10 @@
 #include "wts/error.hpp"
 #include "wts/gather.hpp"
 #include "wts/kernel.hpp"
+#include "wts/memory.hpp"
+#if PYWTS_X86
+#include <emmintrin.h>
+#endif
 
 namespace pywts {
 namespace {
@@ -39,7 +44,7 @@ constexpr std::size_t kBlock = std::size_t{1} << 20;  // a write, at a multiple 
 constexpr std::size_t kPage = std::size_t{4} << 10;
 constexpr std::size_t kDrafts = 3;
 constexpr auto kTickEvery = std::chrono::milliseconds(50);
-constexpr auto kSpin = std::chrono::microseconds(100);  // of waiting, before a thread sleeps: about a block's time
+constexpr auto kSpin = std::chrono::microseconds(200);  // of waiting, before a thread sleeps: two blocks' time
 
 // Lets the other hardware thread run while this one waits for a moment.
 void pause() noexcept {
@@ -50,18 +55,51 @@ void pause() noexcept {
 #endif
 }
 
-// A block's text, with room on either side for the rest of a value that it shares with its neighbour.
-class Block {
+// Whether a second thread can run while this one does.
+bool other_processor() noexcept {
+#if defined(__linux__)
+  cpu_set_t allowed;  // cheap; the standard library reads a file
+  return ::sched_getaffinity(0, sizeof allowed, &allowed) != 0 || CPU_COUNT(&allowed) > 1;
+#else
+  return std::thread::hardware_concurrency() != 1;
+#endif
+}
+
+// Memory in huge pages, where the system has them: 512 page faults take six times as long as one that clears 2 MiB.
+class HugePages {
  public:
-  Block() : memory_(static_cast<char*>(::operator new (kPage + kBlock + kPage, std::align_val_t{kPage}))) {}
-  char* text() const noexcept { return memory_.get() + kPage; }
+  explicit HugePages(std::size_t size) : memory_(static_cast<std::byte*>(::operator new(rounded(size), kAlignment))) {
+    prepare_fresh(memory_.get(), rounded(size));
+  }
+  std::byte* get() const noexcept { return memory_.get(); }
 
  private:
+  static constexpr std::size_t kHugePage = std::size_t{2} << 20;
+  static constexpr std::align_val_t kAlignment{kHugePage};
+  static std::size_t rounded(std::size_t size) noexcept { return (size + kHugePage - 1) / kHugePage * kHugePage; }
   struct Free {
-    void operator()(char* memory) const noexcept { ::operator delete (memory, std::align_val_t{kPage}); }
+    void operator()(std::byte* memory) const noexcept { ::operator delete(memory, kAlignment); }
   };
-  std::unique_ptr<char, Free> memory_;
+  std::unique_ptr<std::byte, Free> memory_;
 };
+
+// Copies values past the caches where it can: the memory was last read by the other core, and to take its lines back
+// from there takes longer than to go without.
+void copy_past_caches(std::byte* to, const std::uint32_t* bits, std::size_t count) noexcept {
+#if PYWTS_X86 && defined(__SSE2__)
+  constexpr std::size_t kStep = sizeof(__m128i) / sizeof *bits;
+  const std::size_t head = std::min(count, (-reinterpret_cast<std::uintptr_t>(to) % sizeof(__m128i)) / sizeof *bits);
+  std::memcpy(to, bits, head * sizeof *bits);
+  to += head * sizeof *bits;
+  bits += head;
+  count -= head;
+  for (; count >= kStep; count -= kStep, bits += kStep, to += sizeof(__m128i)) {
+    _mm_stream_si128(reinterpret_cast<__m128i*>(to), _mm_loadu_si128(reinterpret_cast<const __m128i*>(bits)));
+  }
+  _mm_sfence();
+#endif
+  std::memcpy(to, bits, count * sizeof *bits);
+}
 
 // What a block will hold, not yet encoded: text, values, and ranges of tensors that are still to be read.
 class Draft {
@@ -77,68 +115,69 @@ class Draft {
     std::size_t line = 0;     // the tensor's number
   };
 
+  explicit Draft(std::byte* data) : data_(data) {}
+
   void text(const char* text, std::size_t size) {
-    if (parts_.empty() || parts_.back().kind != Kind::text) parts_.push_back({Kind::text, 0, data_.get() + used_});
-    std::memcpy(data_.get() + used_, text, size);
+    const std::byte* const end = data_ + used_;
+    std::memcpy(data_ + used_, text, size);
     used_ += size;
-    parts_.back().size += size;
+    if (!parts_.empty() && parts_.back().kind == Kind::text &&
+        static_cast<const std::byte*>(parts_.back().data) + parts_.back().size == end) {
+      parts_.back().size += size;
+    } else {
+      parts_.push_back({Kind::text, size, end});
+    }
   }
 
   void values(const std::uint32_t* bits, std::size_t count) {
     if (parts_.empty() || parts_.back().kind != Kind::values) {
       used_ = (used_ + alignof(std::uint32_t) - 1) / alignof(std::uint32_t) * alignof(std::uint32_t);
-      parts_.push_back({Kind::values, 0, data_.get() + used_});
+      parts_.push_back({Kind::values, 0, data_ + used_});
     }
-    std::memcpy(data_.get() + used_, bits, count * sizeof *bits);
+    copy_past_caches(data_ + used_, bits, count);
     used_ += count * sizeof *bits;
     parts_.back().size += count;
   }
 
+  // Text that stays where it is until the end of the call.
+  void borrowed(const char* text, std::size_t size) {
+    parts_.push_back({Kind::text, size, text});
+    borrows_ = true;
+  }
+
   void range(const Part& part) {
     parts_.push_back(part);
-    ranges_ = true;
+    borrows_ = true;
   }
 
   const std::vector<Part>& parts() const noexcept { return parts_; }
-  bool ranges() const noexcept { return ranges_; }
+  bool borrows() const noexcept { return borrows_; }
 
   void clear() noexcept {
     parts_.clear();
     used_ = 0;
-    ranges_ = false;
+    borrows_ = false;
   }
 
  private:
-  // A block is enough: a value takes less than its text, by more than its alignment.
-  std::unique_ptr<std::byte[]> data_{new std::byte[kBlock]};
+  std::byte* data_;  // a block of it is enough: a value takes less than its text, by more than its alignment
   std::size_t used_ = 0;
   std::vector<Part> parts_;
-  bool ranges_ = false;
+  bool borrows_ = false;
 };
 
 // One of the two threads: what it works with and on.
 struct Worker {
-  explicit Worker(Pulse pulse) : gatherer(std::move(pulse)) {}
+  explicit Worker(Pulse pulse) : gatherer(std::move(pulse), Gatherer::kBudget, memory.get()) {}
+
+  // Of one block, with room on either side for the rest of a value that it shares with its neighbour.
+  char* text() const noexcept { return reinterpret_cast<char*>(memory.get() + Gatherer::kMemory + kPage); }
+
+  HugePages memory{Gatherer::kMemory + kPage + kBlock + kPage};
   Gatherer gatherer;
-  Block block;
   std::optional<std::uint64_t> job;
   std::size_t line = 0;
 };
-
-// Gathers `count` values from `first` on of a view whose values lie one after another.
-void gather_part(Gatherer& gatherer, const Storage& storage, const View& view, std::uint64_t first, std::uint64_t count,
-                 const TakeBits& take) {
-  View part = view;
-  part.offset += static_cast<std::int64_t>(first);
-  part.shape = {static_cast<std::int64_t>(count)};
-  part.strides = {1};
-  try {
-    gatherer.gather(storage, part, take);
-  } catch (Error& error) {
-    if (error.code == Code::overflow) error.index += static_cast<std::int64_t>(first);
-    throw;
-  }
-}
 
 }  // namespace
 
@@ -154,7 +193,7 @@ class Writer::Pipe {
       : sink_(std::move(sink)),
         tick_(std::move(tick)),
         encode_(kernel().encode),
-        overlapped_(overlapped && std::thread::hardware_concurrency() != 1),
+        overlapped_(overlapped),
         caller_([this] { pulse(); }) {}
 
   ~Pipe() { stop(); }
@@ -168,17 +207,19 @@ class Writer::Pipe {
     try {
       work();
       if (shared()) settle();
+      return;
+    } catch (const Stopped&) {  // by the helper's failure
     } catch (...) {
       failure_ = std::current_exception();
       failed_line_ = caller_.line;
-      stop();
-      // Of two failures, the one of the earlier block: as on one thread.
-      if (helper_failure_ && *helper_->job < caller_.job.value_or(drafting_)) {
-        failure_ = helper_failure_;
-        failed_line_ = helper_->line;
-      }
-      std::rethrow_exception(failure_);
     }
+    stop();
+    // Of two failures, the one of the earlier block: as on one thread.
+    if (helper_failure_ && (!failure_ || *helper_->job < caller_.job.value_or(drafting_))) {
+      failure_ = helper_failure_;
+      failed_line_ = helper_->line;
+    }
+    std::rethrow_exception(failure_);
   }
 
   void lines(const Line* lines, std::size_t count) {
@@ -188,19 +229,23 @@ class Writer::Pipe {
     }
     if (overlapped_ && !shared() && used_ + size >= 2 * kBlock) share();
     for (std::size_t i = 0; i < count; ++i) {
-      text(lines[i].before);
+      text(lines[i].before, count > 1);
       values(lines[i].storage, lines[i].view, i, count > 1);
-      text(lines[i].after);
+      text(lines[i].after, count > 1);
     }
   }
 
-  void text(std::string_view text) {
+  // `later`: more follows in this call, which keeps the text alive.
+  void text(std::string_view text, bool later = false) {
     while (!text.empty()) {
       const std::size_t part = std::min(text.size(), room_ - used_);
-      if (shared()) {
+      if (shared() && later) {
+        draft().borrowed(text.data(), part);
+        borrowed_ = true;
+      } else if (shared()) {
         draft().text(text.data(), part);
       } else {
-        std::memcpy(caller_.block.text() + used_, text.data(), part);
+        std::memcpy(caller_.text() + used_, text.data(), part);
       }
       text.remove_prefix(part);
       advance(part);
@@ -218,6 +263,8 @@ class Writer::Pipe {
   std::size_t failed_line() const noexcept { return failed_line_; }
 
  private:
+  struct Stopped {};  // thrown where the other thread has failed or wants an end
+
   // ------------------------------------------------------------------------------- the caller's thread
 
   bool shared() const noexcept { return thread_.joinable(); }
@@ -229,7 +276,7 @@ class Writer::Pipe {
     std::uint64_t left = numel(view) * kTextPerValue;
     const bool drafted = shared() && (later || left > room_ - used_) && inside(view, storage.size) && contiguous(view);
     if (!drafted) return caller_.gatherer.gather(storage, view, take_);
-    ranged_ = true;
+    borrowed_ = true;
     for (std::uint64_t begin = 0; left > 0;) {
       const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(left, room_ - used_));
       draft().range({Draft::Kind::range, size, nullptr, &storage, &view, begin, line});
@@ -253,7 +300,7 @@ class Writer::Pipe {
       if (shared()) {
         draft().values(bits, part);
       } else {
-        encode_(bits, part, caller_.block.text() + used_);
+        encode_(bits, part, caller_.text() + used_);
       }
       bits += part;
       count -= part;
@@ -281,7 +328,7 @@ class Writer::Pipe {
       while (drafted && help()) continue;
       await([&] { return !drafted; }, true);
     } else {
-      drain(caller_.block.text(), size, true);
+      drain(caller_.text(), size, true);
       if (overlapped_ && size == kBlock) share();
     }
     pulse();
@@ -289,7 +336,12 @@ class Writer::Pipe {
 
   // Starts the second thread; what the block has so far becomes a draft. If no thread can be had, goes on without.
   void share() {
-    drafts_ = std::vector<Draft>(kDrafts + 1);
+    if (!other_processor()) {
+      overlapped_ = false;
+      return;
+    }
+    draft_memory_.emplace((kDrafts + 1) * kBlock);
+    for (std::size_t i = 0; i <= kDrafts; ++i) drafts_.emplace_back(draft_memory_->get() + i * kBlock);
     helper_.emplace([this] {
       if (stopping_) throw Stopped();
     });
@@ -299,14 +351,14 @@ class Writer::Pipe {
       overlapped_ = false;
       return;
     }
-    if (used_ > 0) draft().text(caller_.block.text(), used_);
+    if (used_ > 0) draft().text(caller_.text(), used_);
   }
 
   // At the end of a call nothing may still have to be read: its ranges have been, and what has been drafted of the next
   // block is turned into values.
   void settle() {
-    if (!ranged_) return;
-    if (draft().ranges()) {
+    if (!borrowed_) return;
+    if (draft().borrows()) {
       Draft& unsettled = drafts_[kDrafts];
       std::swap(draft(), unsettled);
       used_ = 0;
@@ -325,7 +377,7 @@ class Writer::Pipe {
     for (const std::atomic<bool>& drafted : drafted_) {
       await([&] { return !drafted; }, true);
     }
-    ranged_ = false;
+    borrowed_ = false;
   }
 
   void settle(const Draft::Part& range) {
@@ -333,15 +385,14 @@ class Writer::Pipe {
     std::uint64_t first = range.begin / kTextPerValue;
     const std::size_t begun = range.begin % kTextPerValue;
     if (begun != 0) {  // the block before it has the value's first digits
-      gather_part(caller_.gatherer, *range.storage, *range.view, first++, 1,
-                  [&](const std::uint32_t* bits, std::size_t) {
-                    std::array<char, kTextPerValue> value;
-                    encode_(bits, 1, value.data());
-                    text({value.data() + begun, value.size() - begun});
-                  });
+      caller_.gatherer.gather(*range.storage, *range.view, first++, 1, [&](const std::uint32_t* bits, std::size_t) {
+        std::array<char, kTextPerValue> value;
+        encode_(bits, 1, value.data());
+        text({value.data() + begun, value.size() - begun});
+      });
     }
     const std::uint64_t end = (range.begin + range.size) / kTextPerValue;
-    gather_part(caller_.gatherer, *range.storage, *range.view, first, end - first, take_);
+    caller_.gatherer.gather(*range.storage, *range.view, first, end - first, take_);
   }
 
   // Does the next job, if there is one.
@@ -367,12 +418,9 @@ class Writer::Pipe {
 
   // ------------------------------------------------------------------------------- the second thread
 
-  struct Stopped {};
-
   void assist() noexcept {
     try {
-      for (;;) {
-        await([this] { return taken_ < ready_; }, false);
+      while (wait([this] { return taken_ < ready_; }, false)) {
         if (take_job(*helper_)) execute(*helper_, false);
       }
     } catch (const Stopped&) {
@@ -400,12 +448,12 @@ class Writer::Pipe {
     draft.clear();
     signal([&] { drafted_[job % kDrafts] = false; });
     await([&] { return turn_ == job; }, caller);
-    drain(worker.block.text(), size, caller);
+    drain(worker.text(), size, caller);
     signal([&] { turn_ = job + 1; });
   }
 
   std::size_t encode(const Draft& draft, Worker& worker) {
-    char* to = worker.block.text();
+    char* to = worker.text();
     for (const Draft::Part& part : draft.parts()) {
       if (part.kind == Draft::Kind::text) {
         std::memcpy(to, part.data, part.size);
@@ -418,7 +466,7 @@ class Writer::Pipe {
         to += part.size;
       }
     }
-    return static_cast<std::size_t>(to - worker.block.text());
+    return static_cast<std::size_t>(to - worker.text());
   }
 
   // Encodes also the rest of the values that the range cuts: it does so only at a block's ends, where there is room.
@@ -427,17 +475,17 @@ class Writer::Pipe {
     const std::uint64_t first = range.begin / kTextPerValue;
     const std::uint64_t end = (range.begin + range.size + kTextPerValue - 1) / kTextPerValue;
     to -= range.begin % kTextPerValue;
-    gather_part(worker.gatherer, *range.storage, *range.view, first, end - first,
-                [&](const std::uint32_t* bits, std::size_t count) {
-                  encode_(bits, count, to);
-                  to += count * kTextPerValue;
-                });
+    worker.gatherer.gather(*range.storage, *range.view, first, end - first,
+                           [&](const std::uint32_t* bits, std::size_t count) {
+                             encode_(bits, count, to);
+                             to += count * kTextPerValue;
+                           });
   }
 
   // Offers the sink the bytes until it has taken all.
   void drain(const char* text, std::size_t size, bool caller) {
     while (size > 0) {
-      if (stopping_) stop_here(caller);
+      if (stopping_) throw Stopped();
       const std::size_t taken = sink_(text, size);
       text += taken;
       size -= taken;
@@ -446,13 +494,13 @@ class Writer::Pipe {
     }
   }
 
-  // Waits until `ready`, or throws if the other thread has failed or wants an end.
+  // Waits until `ready`; false if the other thread has failed or wants an end.
   template <class Ready>
-  void await(const Ready& ready, bool caller) {
-    if (ready()) return;
+  bool wait(const Ready& ready, bool caller) {
+    if (ready()) return true;
     const Clock::time_point start = Clock::now();
     while (!ready()) {
-      if (stopping_) stop_here(caller);
+      if (stopping_) return false;
       if (Clock::now() - start < kSpin) {
         pause();
         continue;
@@ -470,12 +518,12 @@ class Writer::Pipe {
       }
       if (caller) pulse();
     }
+    return true;
   }
 
-  [[noreturn]] void stop_here(bool caller) {
-    if (!caller) throw Stopped();
-    const std::lock_guard<std::mutex> lock(mutex_);
-    std::rethrow_exception(helper_failure_);
+  template <class Ready>
+  void await(const Ready& ready, bool caller) {
+    if (!wait(ready, caller)) throw Stopped();
   }
 
   // Changes what the other thread may be waiting for.
@@ -501,7 +549,7 @@ class Writer::Pipe {
   std::uint64_t completed_ = 0;  // bytes of the blocks before the one that is being filled
   std::size_t used_ = 0;         // bytes in that one
   std::size_t room_ = kBlock;    // its size, until the next multiple of kBlock
-  bool ranged_ = false;          // this call has drafted ranges
+  bool borrowed_ = false;        // drafts refer to what the caller keeps alive only during this call
   Clock::time_point last_tick_ = Clock::now();
   std::exception_ptr failure_;
   std::size_t failed_line_ = 0;
@@ -511,6 +559,7 @@ class Writer::Pipe {
   std::optional<Worker> helper_;
 
   // Shared: written under the mutex, or handed over with a job.
+  std::optional<HugePages> draft_memory_;
   std::vector<Draft> drafts_;                         // and a spare one, for settle()
   std::array<std::atomic<bool>, kDrafts> drafted_{};  // drafts that wait to be encoded
   std::uint64_t drafting_ = 0;                        // the job that the caller drafts
