@@ -13,6 +13,7 @@
 #include <fstream>
 #include <map>
 #include <memory>
+#include <random>
 #include <string>
 #include <vector>
 
@@ -24,7 +25,8 @@ constexpr std::uint64_t kValues = 68'229'648;  // a yolov8x
 
 // The shape of a detector: many small tensors, and a few that hold nearly everything.
 std::string write_model() {
-  const std::string path = (std::filesystem::temp_directory_path() / "read_weights_68M.wts").string();
+  const std::string name = "read_weights_" + std::to_string(std::random_device{}()) + ".wts";
+  const std::string path = (std::filesystem::temp_directory_path() / name).string();
   std::vector<std::uint64_t> counts;
   std::uint64_t left = kValues;
   constexpr std::uint64_t kCounts[] = {80, 80, 80, 80, 2160, 320, 320, 320, 320, 921600, 640, 230400, 640, 3686400};
@@ -53,13 +55,7 @@ std::string write_model() {
   return path;
 }
 
-const std::string& model() {
-  static const std::string path = [] {
-    const char* given = std::getenv("WTS_BENCHMARK_FILE");
-    return given != nullptr ? std::string(given) : write_model();
-  }();
-  return path;
-}
+std::string model;  // the path of the file
 
 std::uint64_t total(const wts::weights& weights) {
   std::uint64_t count = 0;
@@ -68,7 +64,7 @@ std::uint64_t total(const wts::weights& weights) {
 }
 
 void set_figures(benchmark::State& state) {
-  const auto size = static_cast<std::int64_t>(std::filesystem::file_size(model()));
+  const auto size = static_cast<std::int64_t>(std::filesystem::file_size(model));
   state.SetBytesProcessed(static_cast<std::int64_t>(state.iterations()) * size);
 }
 
@@ -76,7 +72,7 @@ void set_figures(benchmark::State& state) {
 void stream(benchmark::State& state) {
   for (auto _ : state) {
     std::map<std::string, std::pair<std::uint32_t*, std::uint32_t>> weights;
-    std::ifstream input(model());
+    std::ifstream input(model);
     std::int32_t count = 0;
     input >> count;
     while (count-- > 0) {
@@ -102,9 +98,9 @@ wts::options with(const char* kernel, unsigned threads) {
 
 // The whole file into memory of the caller that was written to before.
 void into_warm_buffer(benchmark::State& state, const char* kernel, unsigned threads) {
-  std::vector<float> buffer(total(wts::open(model())), 1.0f);
+  std::vector<float> buffer(total(wts::open(model)), 1.0f);
   for (auto _ : state) {
-    const auto weights = wts::open(model(), with(kernel, threads));
+    const auto weights = wts::open(model, with(kernel, threads));
     std::vector<float*> places;
     float* place = buffer.data();
     for (const wts::tensor& tensor : weights) {
@@ -119,7 +115,7 @@ void into_warm_buffer(benchmark::State& state, const char* kernel, unsigned thre
 // The whole file into memory that the system has yet to give, and gets back.
 void into_fresh_memory(benchmark::State& state, const char* kernel, unsigned threads) {
   for (auto _ : state) {
-    const auto weights = wts::open(model(), with(kernel, threads));
+    const auto weights = wts::open(model, with(kernel, threads));
     weights.load_all();
     benchmark::DoNotOptimize(weights.begin());
   }
@@ -128,7 +124,7 @@ void into_fresh_memory(benchmark::State& state, const char* kernel, unsigned thr
 
 void open_only(benchmark::State& state) {
   for (auto _ : state) {
-    const auto weights = wts::open(model());
+    const auto weights = wts::open(model);
     benchmark::DoNotOptimize(weights.begin());
   }
 }
@@ -136,7 +132,7 @@ void open_only(benchmark::State& state) {
 // Opens, and reads one small tensor from the middle.
 void one_tensor(benchmark::State& state) {
   for (auto _ : state) {
-    const auto weights = wts::open(model());
+    const auto weights = wts::open(model);
     const wts::tensor* chosen = weights.begin() + weights.size() / 2;
     while (chosen->count > 10000) ++chosen;
     benchmark::DoNotOptimize(weights.at(chosen->name));
@@ -161,6 +157,8 @@ void kernel_alone(benchmark::State& state, const wts::kernel* kernel) {
 int main(int argc, char** argv) {
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
+  const char* given = std::getenv("WTS_BENCHMARK_FILE");
+  model = given != nullptr ? std::string(given) : write_model();
   benchmark::RegisterBenchmark("stream", stream)->Unit(benchmark::kMillisecond)->UseRealTime()->Iterations(1);
   for (const wts::kernel& kernel : wts::kernels()) {
     const std::string name = kernel.name;
@@ -184,5 +182,6 @@ int main(int argc, char** argv) {
   benchmark::RegisterBenchmark("open_only", open_only)->Unit(benchmark::kMicrosecond)->UseRealTime()->MinTime(0.1);
   benchmark::RegisterBenchmark("one_tensor", one_tensor)->Unit(benchmark::kMicrosecond)->UseRealTime()->MinTime(0.1);
   benchmark::RunSpecifiedBenchmarks();
+  if (given == nullptr) std::filesystem::remove(model);
   return 0;
 }

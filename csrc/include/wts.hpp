@@ -1163,7 +1163,9 @@ class indexer {
     const tensor* again = nullptr;  // the first line in the file that repeats a name
     for (std::size_t i = 1; i < order.size(); ++i) {
       const tensor &left = all[order[i - 1]], &right = all[order[i]];
-      if (left.name == right.name && (again == nullptr || right.line < again->line)) first = &left, again = &right;
+      if (left.name != right.name || (again != nullptr && again->line < right.line)) continue;
+      first = &left;
+      again = &right;
     }
     if (again != nullptr) {
       return book_.fail(why_, errc::duplicate, {again->line, again->offset, again->name},
@@ -1430,8 +1432,10 @@ inline bool decode(const book& book, const std::vector<piece>& whole, error& why
       error problem;
       if (may(&problem, [&](error& e) { return decode_group(book, pieces, groups[i], memory, e); })) continue;
       const std::lock_guard<std::mutex> lock(mutex);
-      if (i < worst) worst = i, why = std::move(problem);
       failed = true;
+      if (i >= worst) continue;
+      worst = i;
+      why = std::move(problem);
     }
   };
   std::vector<std::thread> others;
