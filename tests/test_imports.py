@@ -92,6 +92,12 @@ def test_small_commands_load_nothing_heavy(arguments: list[str]) -> None:
     assert not heavy(loaded) - {"shutil"}  # argparse asks it for the terminal's width
 
 
+@pytest.mark.parametrize("command", ["verify", "diff"])
+def test_comparing_loads_nothing_heavy(command: str, source: Path, written: Path) -> None:
+    script = "from pywts.cli import main; assert main(sys.argv[1:]) == 0"
+    assert not heavy(newly_loaded(script, command, written, source))
+
+
 def test_arrays_are_exported_without_torch() -> None:
     loaded = newly_loaded(
         "import numpy, pywts; pywts.export({'x': numpy.zeros(3)}, '/dev/null'); pywts.encode(numpy.ones(2))"
