@@ -205,7 +205,7 @@ def _with_siblings(checkpoint: Checkpoint, entries: dict[Any, Any], taken: str, 
     if path != taken:
         why = f"{path}, for {why}"
     beside = {key: value for key, value in entries.items() if key not in (taken, EMA_TWINS.get(taken))}
-    others = [other for other in candidates(checkpoint, beside) if other.partition(".")[0] != taken]
+    others = list(candidates(checkpoint, beside, depth=1))
     if not others:
         return why
     more = f" and {len(others) - 3} more" if len(others) > 3 else ""
