@@ -44,16 +44,8 @@ constexpr std::size_t kBlock = std::size_t{1} << 20;  // a write, at a multiple 
 constexpr std::size_t kPage = std::size_t{4} << 10;
 constexpr std::size_t kDrafts = 3;
 constexpr auto kTickEvery = std::chrono::milliseconds(50);
-constexpr auto kSpin = std::chrono::microseconds(200);  // of waiting, before a thread sleeps: two blocks' time
-
-// Lets the other hardware thread run while this one waits for a moment.
-void pause() noexcept {
-#if defined(__x86_64__) || defined(__i386__)
-  __builtin_ia32_pause();
-#elif defined(__aarch64__)
-  asm volatile("yield");
-#endif
-}
+// Of waiting, before a thread sleeps: two blocks' time. Until then it yields: a wake-up would come late.
+constexpr auto kAwake = std::chrono::microseconds(200);
 
 // Whether a second thread can run while this one does.
 bool other_processor() noexcept {
@@ -501,8 +493,8 @@ class Writer::Pipe {
     const Clock::time_point start = Clock::now();
     while (!ready()) {
       if (stopping_) return false;
-      if (Clock::now() - start < kSpin) {
-        pause();
+      if (Clock::now() - start < kAwake) {
+        std::this_thread::yield();  // it may be for this processor that the other thread waits
         continue;
       }
       {
