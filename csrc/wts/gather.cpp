@@ -338,11 +338,8 @@ class Box {
  public:
   Box(Values& values, std::size_t element) : values_(values), size_(static_cast<std::int64_t>(element)) {}
 
+  // At least one dimension.
   void walk(const std::byte* first, const Dim* begin, const Dim* end) {
-    if (begin == end) {
-      std::memcpy(values_.room(1), first, static_cast<std::size_t>(size_));
-      return;
-    }
     const Dim inner = end[-1];
     if (inner.stride == 1 && inner.count * size_ >= static_cast<std::int64_t>(kDirectRow)) {
       each(begin, end - 1, 0, [&](std::int64_t offset) { values_.dense(first + offset * size_, inner.count); });

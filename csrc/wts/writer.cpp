@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 #if defined(__linux__)
 #include <sched.h>
@@ -392,6 +393,7 @@ class Writer::Pipe {
     if (!take_job(caller_)) return false;
     execute(caller_, true);
     caller_.job.reset();
+    pulse();
     return true;
   }
 
@@ -609,14 +611,23 @@ bool writable(int file) {
   return ::poll(&waited, 1, 50) > 0;
 }
 
+// Writes what there is room for, without waiting. A pipe that is ready takes PIPE_BUF bytes so; how many more, only the
+// system can say, where it has the call.
+ssize_t write_without_waiting(int file, const char* text, std::size_t size) {
+#if defined(__linux__) && defined(RWF_NOWAIT)
+  const iovec part = {const_cast<char*>(text), size};
+  const ssize_t written = ::pwritev2(file, &part, 1, -1, RWF_NOWAIT);
+  if (written >= 0 || (errno != EOPNOTSUPP && errno != ENOSYS && errno != EINVAL)) return written;
+#endif
+  return ::write(file, text, std::min<std::size_t>(size, PIPE_BUF));
+}
+
 }  // namespace
 
 Sink file_sink(int file) {
-  // A pipe that is ready takes PIPE_BUF bytes without waiting; more might wait forever.
-  const bool careful = may_wait(file);
-  return [file, careful](const char* text, std::size_t size) -> std::size_t {
+  return [file, careful = may_wait(file)](const char* text, std::size_t size) -> std::size_t {
     if (careful && !writable(file)) return 0;
-    const ssize_t written = ::write(file, text, careful ? std::min<std::size_t>(size, PIPE_BUF) : size);
+    const ssize_t written = careful ? write_without_waiting(file, text, size) : ::write(file, text, size);
     if (written > 0) return static_cast<std::size_t>(written);
     if (written < 0 && errno == EINTR) return 0;
     if (written < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
@@ -629,7 +640,7 @@ Sink file_sink(int file) {
 
 bool reserve([[maybe_unused]] int file, [[maybe_unused]] std::uint64_t size) {
 #if defined(__linux__)
-  constexpr std::uint64_t kWorthIt = std::uint64_t{1} << 20;
+  constexpr std::uint64_t kWorthIt = std::uint64_t{64} << 10;  // from there on it costs less than it gives
   constexpr auto kTmpfs = 0x01021994;
   if (size < kWorthIt) return false;
   struct statfs system = {};

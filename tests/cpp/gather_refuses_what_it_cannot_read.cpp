@@ -9,6 +9,7 @@
 #include <cstring>
 #include <functional>
 #include <limits>
+#include <utility>
 #include <vector>
 
 #include "wts/error.hpp"
@@ -101,6 +102,34 @@ void bounds() {
   expect_error(beyond, Code::out_of_bounds, -1, 0, "a file offset that overflows");
 }
 
+// The values from `first` on of a contiguous view.
+void ranges() {
+  std::vector<float> values(1000);
+  for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(i);
+  const Storage storage = in_memory(values.data(), values.size() * sizeof(float));
+  const View view = strided(Dtype::float32, 100, {30, 30}, {30, 1});
+  pywts::Gatherer gatherer;
+  std::vector<std::uint32_t> got;
+  const auto collect = [&](const std::uint32_t* bits, std::size_t n) { got.insert(got.end(), bits, bits + n); };
+  gatherer.gather(storage, view, 500, 400, collect);
+  expect(got.size() == 400 && std::memcmp(got.data(), &values[600], 1600) == 0, "a range of a view");
+  gatherer.gather(storage, view, 900, 0, collect);
+  expect(got.size() == 400, "nothing at its end");
+  const std::uint64_t most = ~std::uint64_t{0};
+  const std::pair<std::uint64_t, std::uint64_t> outside[] = {{501, 400}, {1, most}, {most, 2}, {most, most}};
+  for (const auto& range : outside) {
+    const auto beyond = [&] { gatherer.gather(storage, view, range.first, range.second, collect); };
+    expect_error(beyond, Code::out_of_bounds, -1, 0, "a range outside");
+  }
+
+  std::vector<double> large(900, 1.0);
+  large[700] = -1e300;
+  const auto overflow = [&] {
+    gatherer.gather(in_memory(large.data(), 7200), strided(Dtype::float64, 100, {800}, {1}), 200, 500, drop);
+  };
+  expect_error(overflow, Code::overflow, 600, 0, "its index counts from the view's start");
+}
+
 void overflows() {
   std::vector<double> values(20000, 1.0);
   values[12345] = 1e300;
@@ -171,6 +200,7 @@ void pulses() {
 
 int main() {
   bounds();
+  ranges();
   overflows();
   files();
   pulses();
