@@ -46,8 +46,8 @@ constexpr std::size_t kBlock = std::size_t{1} << 20;  // a write, at a multiple 
 constexpr std::size_t kPage = std::size_t{4} << 10;
 constexpr std::size_t kDrafts = 3;
 constexpr auto kTickEvery = std::chrono::milliseconds(50);
-// Of waiting, before a thread sleeps: two blocks' time. Until then it yields: a wake-up would come late.
-constexpr auto kAwake = std::chrono::microseconds(200);
+// Of waiting, before a thread sleeps: some blocks' time. Until then it yields: a wake-up would come late.
+constexpr auto kAwake = std::chrono::microseconds(500);
 
 // Whether a second thread can run while this one does.
 bool other_processor() noexcept {
@@ -280,11 +280,13 @@ class Writer::Pipe {
   bool shared() const noexcept { return thread_.joinable(); }
   Draft& draft() noexcept { return drafts_[drafting_ % kDrafts]; }
 
-  // `later`: more lines follow in this call, so that what is drafted is likely to become a whole block in it.
+  // `later`: more lines follow in this call. Of one tensor alone only whole blocks are worth drafting as ranges, since
+  // the call must wait for them.
   void values(const Storage& storage, const View& view, std::size_t line, bool later) {
     caller_.line = line;
     std::uint64_t left = numel(view) * kTextPerValue;
-    const bool drafted = shared() && (later || left > room_ - used_) && inside(view, storage.size) && contiguous(view);
+    const bool worth_it = later || left >= room_ - used_ + kBlock;
+    const bool drafted = shared() && worth_it && inside(view, storage.size) && contiguous(view);
     if (!drafted) return caller_.gatherer.gather(storage, view, take_);
     borrowed_ = true;
     for (std::uint64_t begin = 0; left > 0;) {
