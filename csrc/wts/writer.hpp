@@ -49,7 +49,7 @@ Sink file_sink(int file);
 bool reserve(int file, std::uint64_t size);
 
 // Called now and then (at least every 100 ms of work, never more than every few ms) on the thread that calls the
-// writer, with the bytes of text produced so far; false asks to stop: the writer throws Error{cancelled}.
+// writer, with the bytes that the sink has taken so far; false asks to stop: the writer throws Error{cancelled}.
 using Tick = std::function<bool(std::uint64_t bytes)>;
 
 // A tensor with the text before and after its values.
