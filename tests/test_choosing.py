@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from checkpoints import Object, module, save, tensor
 from reference import reference_wts
 
 import pywts
+from pywts.checkpoint.pickled import PickledCheckpoint
 
 EXPORT = Callable[..., tuple[pywts.Exported, bytes]]
 
@@ -249,6 +251,44 @@ def test_state_dict_of_a_pickled_module(tmp_path: Path) -> None:
             "0.running": one[5],
         }
     )
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {},
+        {"_parameters": {"w": tensor(MODEL["w"]), "none": None}},
+        {"_parameters": defaultdict(list, {"w": tensor(MODEL["w"])})},
+        {"_buffers": {"b": tensor(MODEL["b"]), "c": tensor(MODEL["b"])}, "_non_persistent_buffers_set": {"c"}},
+        {"_buffers": {"b": tensor(MODEL["b"])}, "_non_persistent_buffers_set": frozenset()},
+        {"_buffers": {"b": tensor(MODEL["b"]), "c": tensor(MODEL["b"])}, "_non_persistent_buffers_set": ["c"]},
+        {"_parameters": {"w": 1}},
+        {"_parameters": {1: tensor(MODEL["w"])}},
+        {"_parameters": None},
+        {"_modules": [("late", None)]},
+        {"_state_dict_hooks": {1: "hook"}},
+        {"_state_dict_pre_hooks": OrderedDict({1: "hook"})},
+        {"_state_dict_hooks": None},
+    ],
+    ids=repr,
+)
+def test_usual_modules_are_read_as_all_others_are(
+    changed: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The core reads modules in the form that torch writes; what it makes of them is what the careful views make."""
+
+    def outcome() -> object:
+        try:
+            return pywts.plan(path)
+        except pywts.Error as error:
+            return str(error)
+
+    child = module(parameters={"w": tensor(MODEL["w"])}, buffers={"none": None}, modules={"gone": None})
+    child.attributes.update(changed)
+    path = save(tmp_path / "m.pt", {"model": module(parameters={"z": tensor(EMA["w"])}, modules={"child": child})})
+    found = outcome()
+    monkeypatch.setattr(PickledCheckpoint, "usual_parts", lambda *_: None)
+    assert outcome() == found
 
 
 def test_module_used_twice_is_written_twice(tmp_path: Path) -> None:

@@ -69,6 +69,9 @@ class LiveCheckpoint:
         """Whether a value is an ``nn.Module``, a ScriptModule included."""
         return _is_module(value)
 
+    def usual_parts(self, value: Any) -> None:
+        """None: a live module makes its state_dict itself."""
+
     def is_tensor(self, value: Any) -> bool:
         """Whether a value is a torch tensor, an array, or something that turns into one."""
         return isinstance(value, Tensor) or _is_torch_tensor(value) or _is_array(value)

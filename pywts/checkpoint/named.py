@@ -56,6 +56,9 @@ class NamedTensors:
         """Whether a value is a module: there are none."""
         return False
 
+    def usual_parts(self, value: Any) -> None:
+        """None: there are no modules."""
+
     def is_tensor(self, value: Any) -> bool:
         """Whether a value is a tensor, exportable or not."""
         return isinstance(value, (Tensor, Refused))

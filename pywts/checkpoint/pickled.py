@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from ..limits import Limits
     from .rebuild import FindStorage
+    from .state_dict import Parts
 
 
 _CUT_SHORT = ("the pickle is cut short", "the pickle ends without a STOP", "a frame is longer than the pickle")
@@ -106,6 +107,10 @@ class PickledCheckpoint:
         """Whether a value is the record of an ``nn.Module``."""
         found = self.attributes(value)
         return found is not None and all(table in found for table in TABLES)
+
+    def usual_parts(self, value: Any) -> Parts | None:
+        """The tensors and children of a module whose record has its usual form, else None."""
+        return value.module_parts if type(value) is Node else None
 
     def is_tensor(self, value: Any) -> bool:
         """Whether a value is a tensor, exportable or not."""

@@ -90,9 +90,9 @@ class Rebuilder:
                 return None
             usual = node.tensor_view
             if usual is not None:
-                held, offset, shape, strides = usual
+                held, offset, shape, strides, numel, last = usual
                 storage, dtype = self._storages.get(held) or self._found(name, held)
-                found: Tensor | Refused | None = self._inside(name, dtype, shape, strides, offset, storage)
+                found: Tensor | Refused | None = self._inside(name, dtype, storage, offset, shape, strides, numel, last)
                 return found if not kept else _as_used(name, found, kept)
             target = node.called
             if target in WRAPPERS:
@@ -180,20 +180,28 @@ class Rebuilder:
                     f"has an offset, size or stride that is no natural number: {shown(offset)}, {shown(shape)}, "
                     f"{shown(strides)}",
                 )
-        return self._inside(name, dtype, shape, strides, offset, storage)
-
-    def _inside(
-        self, name: str, dtype: str, shape: tuple[int, ...], strides: tuple[int, ...], offset: int, storage: Storage
-    ) -> Tensor | Refused:
         numel = 1
         last = offset
-        for size, stride in zip(shape, strides):  # noqa: B905  (of one length; the keyword costs in this hot loop)
+        for size, stride in zip(shape, strides, strict=True):
             if size | stride >= _TOO_MUCH:
                 raise self._impossible(name, shape, strides)
             numel *= size
             last += (size - 1) * stride
         if numel >= _TOO_MUCH or last >= _TOO_MUCH:
             raise self._impossible(name, shape, strides)
+        return self._inside(name, dtype, storage, offset, shape, strides, numel, last)
+
+    def _inside(
+        self,
+        name: str,
+        dtype: str,
+        storage: Storage,
+        offset: int,
+        shape: tuple[int, ...],
+        strides: tuple[int, ...],
+        numel: int,
+        last: int,
+    ) -> Tensor | Refused:
         item_size = ITEM_SIZES.get(dtype)
         if item_size is None:
             return Refused(name, *_foreign_dtype(dtype))

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
     from .protocol import Checkpoint
 
-    _Parts = tuple[list[tuple[str, Any]], list[tuple[str, Any]], bool]
+    Parts = tuple[list[tuple[str, Any]], list[tuple[str, Any]], bool]
+    """a module's own tensors, its children, and whether it has hooks"""
 
 TABLES = ("_parameters", "_buffers", "_modules")
 """The attributes that make an object's record a module's."""
@@ -87,7 +88,7 @@ def state_dict_of_module(checkpoint: Checkpoint, module: Any) -> StateDict:
     # Children wait on a stack, so that deep nesting costs no recursion; the path to each is kept to find cycles.
     waiting: list[tuple[Any, str, tuple[Any, ...]]] = [(module, "", ())]
     hooked: list[str] = []
-    known: dict[Any, _Parts] = {}  # a module may be shared by many
+    known: dict[Any, Parts] = {}  # a module may be shared by many
     visits = 0
     while waiting:
         current, prefix, path = waiting.pop()
@@ -101,13 +102,14 @@ def state_dict_of_module(checkpoint: Checkpoint, module: Any) -> StateDict:
         if len(path) == _CYCLE and any(checkpoint.same(current, ancestor) for ancestor in path):
             raise CheckpointError(f"{checkpoint.name}: module {shown(prefix)} contains itself")
         if current not in known:
-            known[current] = _parts(checkpoint, current, prefix)
+            known[current] = checkpoint.usual_parts(current) or _parts(checkpoint, current, prefix)
         tensors, children, has_hooks = known[current]
         for name, value in tensors:
             _add(checkpoint, result, prefix + name, value)
         if has_hooks:
             hooked.append(prefix.rstrip(".") or "the module itself")
-        waiting.extend((child, f"{prefix}{name}.", (*path, current)) for name, child in children)
+        below = (*path, current)
+        waiting.extend([(child, f"{prefix}{name}.", below) for name, child in reversed(children)])
     if hooked:
         result.warnings.append(
             f"{shown(hooked[0])} has state_dict hooks, which only its class can run: names or values may differ from "
@@ -116,15 +118,15 @@ def state_dict_of_module(checkpoint: Checkpoint, module: Any) -> StateDict:
     return result
 
 
-def _parts(checkpoint: Checkpoint, module: Any, prefix: str) -> _Parts:
-    """A module's own tensors, its children from last to first, and whether it has hooks."""
+def _parts(checkpoint: Checkpoint, module: Any, prefix: str) -> Parts:
+    """What ``usual_parts`` tells, of a module in whatever form, or what is wrong with it."""
     found = checkpoint.attributes(module)
     if found is None or not all(table in found for table in TABLES):
         raise CheckpointError(f"{checkpoint.name}: {shown(prefix) or 'the root'} is no module")
     parameters, buffers, children = (_table(checkpoint, found[table], prefix, table) for table in TABLES)
     transient = {checkpoint.plain(name) for name in checkpoint.sequence(found.get("_non_persistent_buffers_set")) or ()}
     tensors = [*parameters.items(), *((name, value) for name, value in buffers.items() if name not in transient)]
-    modules = [(name, child) for name, child in reversed(children.items()) if checkpoint.plain(child) is not None]
+    modules = [(name, child) for name, child in children.items() if checkpoint.plain(child) is not None]
     return tensors, modules, any(checkpoint.mapping(found.get(hook)) for hook in _HOOKS)
 
 
@@ -163,9 +165,9 @@ def _table(checkpoint: Checkpoint, value: Any, prefix: str, table: str) -> dict[
 
 
 def _add(checkpoint: Checkpoint, result: StateDict, name: str, value: Any) -> None:
-    if checkpoint.plain(value) is None:
-        return
     found = checkpoint.tensor(value, name)
     if found is None:
+        if checkpoint.plain(value) is None:
+            return
         raise SelectionError(f"{checkpoint.name}: {shown(name)} should be a tensor and is {checkpoint.describe(value)}")
     result.items.append(found)

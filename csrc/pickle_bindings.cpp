@@ -1,0 +1,286 @@
+#include "pickle_bindings.hpp"
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "pickle/machine.hpp"
+#include "pickle/torch_records.hpp"
+
+namespace py = pybind11;
+
+namespace pywts {
+namespace {
+
+constexpr std::array<const char*, 15> kKindNames = {"none",      "bool", "int",    "float", "bytes",
+                                                    "bytearray", "str",  "tuple",  "list",  "set",
+                                                    "frozenset", "dict", "global", "call",  "persistent"};
+constexpr std::array<const char*, 6> kHowNames = {"reduce", "newobj", "newobj_ex", "obj", "inst", "extension"};
+
+struct Pickle {
+  Pickle(py::bytes held, std::string_view part, const pickle::Limits& limits)
+      : data(std::move(held)), document(part, limits) {}
+  py::bytes data;  // the document's texts point into it
+  pickle::Document document;
+};
+
+py::str decode(std::string_view text) {
+  auto result = py::reinterpret_steal<py::str>(
+      PyUnicode_DecodeUTF8(text.data(), static_cast<Py_ssize_t>(text.size()), "surrogatepass"));
+  if (!result) throw py::error_already_set();
+  return result;
+}
+
+constexpr std::size_t kMostPlain = 4096;         // a tensor's arguments are some dozens
+constexpr std::size_t kMostIntegerBytes = 1024;  // Python refuses to print integers of more than 4300 digits
+
+class Node {
+ public:
+  Node(std::shared_ptr<Pickle> pickle, pickle::Id id) : pickle_(std::move(pickle)), id_(id) {}
+
+  pickle::Id id() const noexcept { return id_; }
+  const char* kind() const noexcept { return kKindNames[static_cast<std::size_t>(document().kind(id_))]; }
+  std::uint64_t position() const noexcept { return document().position(id_); }
+  bool same(const Node& other) const noexcept { return pickle_ == other.pickle_ && id_ == other.id_; }
+
+  // The Python value of a scalar; every other kind of node, and an integer without measure, is itself.
+  py::object value() const { return value_of(id_); }
+
+  py::list items() const {
+    const auto [data, size] = document().items(id_);
+    py::list result(size);
+    for (std::size_t i = 0; i < size; ++i) result[i] = node(data[i]);
+    return result;
+  }
+
+  // Keys as value() gives them.
+  py::list entries() const {
+    const auto [data, size] = document().pairs(id_);
+    py::list result(size);
+    for (std::size_t i = 0; i < size; ++i) {
+      // Python's dicts can be made slow by integers of one hash, of which there are few in 64 bits.
+      const bool big = document().kind(data[i].key) == pickle::Kind::integer && document().big(data[i].key);
+      result[i] = py::make_tuple(big ? py::cast(node(data[i].key)) : value_of(data[i].key), node(data[i].value));
+    }
+    return result;
+  }
+
+  py::list builds() const {
+    const auto [data, size] = document().builds(id_);
+    py::list result(size);
+    for (std::size_t i = 0; i < size; ++i) result[i] = node(data[i].state);
+    return result;
+  }
+
+  // How many items, entries or states there are, whichever are most.
+  std::size_t length() const noexcept {
+    const pickle::Document& doc = document();
+    return std::max({doc.items(id_).size(), doc.pairs(id_).size(), doc.builds(id_).size()});
+  }
+
+  // Every persistent id of the whole pickle, in the order of their making.
+  py::list persistents() const {
+    py::list result;
+    const pickle::Document& doc = document();
+    for (std::size_t id = 0; id < doc.size(); ++id) {
+      if (doc.kind(static_cast<pickle::Id>(id)) == pickle::Kind::persistent) {
+        result.append(node(static_cast<pickle::Id>(id)));
+      }
+    }
+    return result;
+  }
+
+  // "module.name" of a global, or of the global that a call calls; else None.
+  py::object target() const {
+    const pickle::Id global = document().kind(id_) == pickle::Kind::call ? document().function(id_) : id_;
+    if (global == pickle::kNone || document().kind(global) != pickle::Kind::global) return py::none();
+    std::string text(document().module(global));
+    text += '.';
+    text += document().name(global);
+    return decode(text);
+  }
+
+  // The same of a call alone.
+  py::object called() const { return document().kind(id_) == pickle::Kind::call ? target() : py::object(py::none()); }
+
+  // Of the persistent id of a storage in its usual form: (class, key, elements, view), where class is "FloatStorage"
+  // and kin, and view (offset, elements) or None. None for anything else, which may still be one.
+  py::object storage() const {
+    const auto record = pickle::storage_record(document(), id_);
+    return record ? py::object(in_python(*record)) : py::none();
+  }
+
+  // Of a tensor in its usual form: (storage, offset, shape, strides, numel, last). None for anything else, which may
+  // still be a tensor.
+  py::object tensor_view() const {
+    const auto record = pickle::tensor_record(document(), id_);
+    if (!record) return py::none();
+    return py::make_tuple(in_python(record->storage), record->offset, integers(record->shape),
+                          integers(record->strides), record->numel, record->last);
+  }
+
+  // Of a module in its usual form: (tensors, children, hooked), where tensors and children are pairs of a name and a
+  // node. None for anything else, which may still be a module.
+  py::object module_parts() const {
+    const auto record = pickle::module_record(document(), id_);
+    if (!record) return py::none();
+    return py::make_tuple(named(record->tensors), named(record->children), record->hooked);
+  }
+
+  py::object function() const { return related(document().kind(id_) == pickle::Kind::call, document().function(id_)); }
+  py::object arguments() const {
+    return related(document().kind(id_) == pickle::Kind::call, document().arguments(id_));
+  }
+  py::object keywords() const { return related(document().kind(id_) == pickle::Kind::call, document().keywords(id_)); }
+  py::object argument() const {
+    return related(document().kind(id_) == pickle::Kind::persistent, document().argument(id_));
+  }
+  py::object how() const {
+    if (document().kind(id_) != pickle::Kind::call) return py::none();
+    return py::str(kHowNames[static_cast<std::size_t>(document().how(id_))]);
+  }
+  py::str module() const { return decode(document().module(id_)); }
+  py::str name() const { return decode(document().name(id_)); }
+
+  // Tuples as tuples, scalars as values, to `depth` levels; anything else, and what lies deeper or beyond kMostPlain
+  // items in all, as nodes.
+  py::object plain(int depth) const {
+    std::size_t left = kMostPlain;
+    return plain_of(id_, depth, left);
+  }
+
+ private:
+  const pickle::Document& document() const noexcept { return pickle_->document; }
+  Node node(pickle::Id id) const { return {pickle_, id}; }
+  py::object related(bool present, pickle::Id id) const {
+    if (!present || id == pickle::kNone) return py::none();
+    return py::cast(node(id));
+  }
+
+  static py::tuple in_python(const pickle::StorageRecord& record) {
+    py::object view = py::none();
+    if (record.view) view = py::make_tuple(record.view->first, record.view->second);
+    return py::make_tuple(decode(record.class_name), decode(record.key), record.elements, view);
+  }
+
+  py::tuple integers(pickle::Span<pickle::Id> ids) const {
+    py::tuple result(ids.size());
+    for (std::size_t i = 0; i < ids.size(); ++i) result[i] = py::int_(document().integer(ids[i]));
+    return result;
+  }
+
+  py::list named(const std::vector<pickle::Pair>& pairs) const {
+    py::list result(pairs.size());
+    for (std::size_t i = 0; i < pairs.size(); ++i) {
+      result[i] = py::make_tuple(decode(document().text(pairs[i].key)), node(pairs[i].value));
+    }
+    return result;
+  }
+
+  py::object value_of(pickle::Id id) const {
+    const pickle::Document& doc = document();
+    switch (doc.kind(id)) {
+      case pickle::Kind::none:
+        return py::none();
+      case pickle::Kind::boolean:
+        return py::bool_(doc.integer(id) != 0);
+      case pickle::Kind::integer:
+        if (doc.big(id)) {
+          const std::string_view bytes = doc.text(id);
+          if (bytes.size() > kMostIntegerBytes) return py::cast(node(id));
+          return py::module_::import("builtins")
+              .attr("int")
+              .attr("from_bytes")(py::bytes(bytes.data(), bytes.size()), "little", py::arg("signed") = true);
+        }
+        return py::int_(doc.integer(id));
+      case pickle::Kind::real:
+        return py::float_(doc.real(id));
+      case pickle::Kind::bytes:
+      case pickle::Kind::bytearray:
+        return py::bytes(doc.text(id).data(), doc.text(id).size());
+      case pickle::Kind::string:
+        return decode(doc.text(id));
+      default:
+        return py::cast(node(id));
+    }
+  }
+
+  py::object plain_of(pickle::Id id, int depth, std::size_t& left) const {
+    if (document().kind(id) != pickle::Kind::tuple || depth <= 0) return value_of(id);
+    const auto [data, size] = document().items(id);
+    if (size > left) return value_of(id);
+    left -= size;
+    py::tuple result(size);
+    for (std::size_t i = 0; i < size; ++i) result[i] = plain_of(data[i], depth - 1, left);
+    return result;
+  }
+
+  std::shared_ptr<Pickle> pickle_;
+  pickle::Id id_;
+};
+
+}  // namespace
+
+void bind_pickle(py::module_& module) {
+  static PyObject* const pickle_error = PyErr_NewException("pywts._core.PickleError", PyExc_Exception, nullptr);
+  module.attr("PickleError") = py::handle(pickle_error);
+  py::register_exception_translator([](std::exception_ptr pointer) {
+    try {
+      if (pointer) std::rethrow_exception(pointer);
+    } catch (const pickle::Error& error) {
+      PyErr_SetObject(pickle_error, py::make_tuple(error.what(), error.position).ptr());
+    }
+  });
+
+  module.def(
+      "parse_pickle",
+      [](const py::bytes& data, std::uint64_t start, std::uint64_t opcodes, std::uint64_t nodes) {
+        std::string_view part = data;
+        if (start > part.size()) throw py::value_error("start lies after the data");
+        part.remove_prefix(static_cast<std::size_t>(start));
+        pickle::Limits limits;
+        limits.opcodes = opcodes;
+        limits.nodes = nodes;
+        auto parsed = std::make_shared<Pickle>(data, part, limits);
+        const pickle::Document& document = parsed->document;
+        return py::make_tuple(Node(parsed, document.root()), start + document.end(), document.protocol());
+      },
+      py::arg("data"), py::arg("start"), py::arg("opcodes"), py::arg("nodes"));
+
+  py::class_<Node>(module, "Node")
+      .def_property_readonly("id", &Node::id)
+      .def_property_readonly("kind", &Node::kind)
+      .def_property_readonly("position", &Node::position)
+      .def_property_readonly("value", &Node::value)
+      .def_property_readonly("items", &Node::items)
+      .def_property_readonly("entries", &Node::entries)
+      .def_property_readonly("builds", &Node::builds)
+      .def_property_readonly("length", &Node::length)
+      .def_property_readonly("persistents", &Node::persistents)
+      .def_property_readonly("target", &Node::target)
+      .def_property_readonly("called", &Node::called)
+      .def_property_readonly("storage", &Node::storage)
+      .def_property_readonly("tensor_view", &Node::tensor_view)
+      .def_property_readonly("module_parts", &Node::module_parts)
+      .def_property_readonly("function", &Node::function)
+      .def_property_readonly("arguments", &Node::arguments)
+      .def_property_readonly("keywords", &Node::keywords)
+      .def_property_readonly("argument", &Node::argument)
+      .def_property_readonly("how", &Node::how)
+      .def_property_readonly("module", &Node::module)
+      .def_property_readonly("name", &Node::name)
+      .def("plain", &Node::plain, py::arg("depth") = 4)
+      .def("__eq__",
+           [](const Node& self, const py::object& other) {
+             return py::isinstance<Node>(other) && self.same(other.cast<const Node&>());
+           })
+      .def("__hash__", &Node::id);
+}
+
+}  // namespace pywts
