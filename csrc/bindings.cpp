@@ -79,10 +79,27 @@ class PyWriter {
     writer_->text(view);
   }
 
-  void values(const pywts::Storage& storage, const pywts::View& view) {
+  // Each line is (text before its values, file, address, file offset, size, dtype, swapped, half, offset, shape,
+  // strides): the storage is a file's where that is a descriptor, else memory.
+  void lines(const py::list& given) {
+    std::vector<pywts::Line> lines;
+    lines.reserve(given.size());
+    for (const py::handle item : given) {
+      const auto line = py::reinterpret_borrow<py::tuple>(item);
+      const auto file = line[1].cast<int>();
+      const auto size = line[4].cast<std::uint64_t>();
+      lines.push_back({line[0].cast<std::string_view>(),
+                       file >= 0 ? file_storage(file, line[3].cast<std::uint64_t>(), size)
+                                 : memory_storage(line[2].cast<std::uintptr_t>(), size),
+                       view_of(line[5].cast<std::string_view>(), line[6].cast<bool>(), line[7].cast<bool>(),
+                               line[8].cast<std::int64_t>(), line[9].cast<py::tuple>(), line[10].cast<py::tuple>()),
+                       "\n"});
+    }
     const py::gil_scoped_release released;
-    writer_->values(storage, view);
+    writer_->lines(lines.data(), lines.size());
   }
+
+  std::size_t failed_line() const noexcept { return writer_->failed_line(); }
 
   void flush() {
     const py::gil_scoped_release released;
@@ -208,16 +225,8 @@ PYBIND11_MODULE(_core, module, py::mod_gil_not_used()) {
       .def(py::init<int, bool, py::object>(), py::arg("file"), py::arg("overlapped"), py::arg("progress") = py::none())
       .def(py::init<py::object, py::object>(), py::arg("write"), py::arg("progress") = py::none())
       .def("text", &PyWriter::text)
-      .def("file_values",
-           [](PyWriter& self, int file, std::uint64_t file_offset, std::uint64_t size, std::string_view dtype,
-              bool swapped, bool half, std::int64_t offset, const py::tuple& shape, const py::tuple& strides) {
-             self.values(file_storage(file, file_offset, size), view_of(dtype, swapped, half, offset, shape, strides));
-           })
-      .def("memory_values",
-           [](PyWriter& self, std::uintptr_t address, std::uint64_t size, std::string_view dtype, bool swapped,
-              bool half, std::int64_t offset, const py::tuple& shape, const py::tuple& strides) {
-             self.values(memory_storage(address, size), view_of(dtype, swapped, half, offset, shape, strides));
-           })
+      .def("lines", &PyWriter::lines)
+      .def_property_readonly("failed_line", &PyWriter::failed_line)
       .def("flush", &PyWriter::flush)
       .def_property_readonly("bytes", &PyWriter::bytes);
 

@@ -9,6 +9,9 @@ DTYPES: dict[str, int]
 class CoreError(Exception):
     args: tuple[str, int, int]
 
+Line = tuple[bytes, int, int, int, int, str, bool, bool, int, tuple[int, ...], tuple[int, ...]]
+"""text before the values, file, address, file offset, size, dtype, swapped, half, offset, shape, strides"""
+
 class PickleError(Exception):
     args: tuple[str, int]
 
@@ -125,31 +128,9 @@ class Writer:
         self, write: Callable[[bytes], int | None], progress: Callable[[int], object] | None = None
     ) -> None: ...
     def text(self, text: bytes, /) -> None: ...
-    def file_values(
-        self,
-        file: int,
-        file_offset: int,
-        size: int,
-        dtype: str,
-        swapped: bool,
-        half: bool,
-        offset: int,
-        shape: tuple[int, ...],
-        strides: tuple[int, ...],
-        /,
-    ) -> None: ...
-    def memory_values(
-        self,
-        address: int,
-        size: int,
-        dtype: str,
-        swapped: bool,
-        half: bool,
-        offset: int,
-        shape: tuple[int, ...],
-        strides: tuple[int, ...],
-        /,
-    ) -> None: ...
+    def lines(self, lines: list[Line], /) -> None: ...
+    @property
+    def failed_line(self) -> int: ...
     def flush(self) -> None: ...
     @property
     def bytes(self) -> int: ...

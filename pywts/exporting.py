@@ -17,9 +17,10 @@ from .tensor import Storage, Tensor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from typing import Any, BinaryIO
 
+    from ._core import Line
     from .checkpoint.choosing import Chosen
     from .checkpoint.protocol import Checkpoint
     from .families.weights import Weights
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 
 _OVERLAP_FROM = 4 << 20
 """Bytes of text from which a second thread is worth its start."""
+
+_RUN = 1024
+"""Tensors that are given to the core at once: both threads share the work also where each is small."""
 
 
 class Exported(Record):
@@ -349,27 +353,46 @@ class _Job:
 
     def _run(self, open_writer: Callable[[], Writer]) -> None:
         layout = self._layout
-        text = layout.header
-        tensor = None
         load = _Loader()
+        run: list[Tensor] = []
         try:
             writer = open_writer()
-            for tensor, head in zip(layout.tensors, layout.heads, strict=True):
-                writer.text(text + head)
-                write_values(writer, tensor, load(tensor.storage))
-                text = b"\n"
-            writer.text(text)
+            writer.text(layout.header)
+            for tensors, lines in _runs(layout, load):
+                run = tensors
+                writer.lines(lines)
             writer.flush()
         except CoreError as error:
             if error.args[0] == "sink_write":
                 raise  # the destination knows its name
-            raise in_words(self._source, tensor, error) from None
+            raise in_words(self._source, run[writer.failed_line] if run else None, error) from None
         if writer.bytes != layout.size:
             raise Error(
                 f"{self._source}: wrote {writer.bytes} bytes where {layout.size} were laid out; please report this"
             )
         if self._progress is not None:
             self._progress(layout.size, layout.size)
+
+
+def _runs(layout: Layout, load: _Loader) -> Iterator[tuple[list[Tensor], list[Line]]]:
+    """Tensors in order, with their lines, in runs of which the storages are there at once.
+
+    What must be brought into memory first is a run of its own, so that only one such storage is there at a time.
+    """
+    tensors: list[Tensor] = []
+    lines: list[Line] = []
+    for tensor, head in zip(layout.tensors, layout.heads, strict=True):
+        alone = tensor.storage.load is not None
+        if lines and (alone or len(lines) == _RUN):
+            yield tensors, lines
+            tensors, lines = [], []
+        tensors.append(tensor)
+        lines.append(line_of(head, tensor, load(tensor.storage)))
+        if alone:
+            yield tensors, lines
+            tensors, lines = [], []
+    if lines:
+        yield tensors, lines
 
 
 class _Loader:
@@ -411,18 +434,17 @@ def check_overflow(source: str, tensors: list[Tensor]) -> None:
         if tensor.dtype == "float64":
             nowhere = Writer(lambda text: len(text))
             try:
-                write_values(nowhere, tensor, load(tensor.storage))
+                nowhere.lines([line_of(b"", tensor, load(tensor.storage))])
             except CoreError as error:
                 raise in_words(source, tensor, error) from None
 
 
-def write_values(writer: Writer, tensor: Tensor, loaded: Storage) -> None:
-    """Write one tensor's values from its storage."""
-    view = (tensor.dtype, loaded.swapped, tensor.half, tensor.offset, tensor.shape, tensor.strides)
-    if loaded.file >= 0:
-        writer.file_values(loaded.file, loaded.file_offset, loaded.size, *view)
-    else:
-        writer.memory_values(loaded.address, loaded.size, *view)
+def line_of(head: bytes, tensor: Tensor, loaded: Storage) -> Line:
+    """What the core is told of a line: the text before its values, and where those are."""
+    return (
+        head, loaded.file, loaded.address, loaded.file_offset, loaded.size,
+        tensor.dtype, loaded.swapped, tensor.half, tensor.offset, tensor.shape, tensor.strides,
+    )  # fmt: skip
 
 
 def in_words(source: str, tensor: Tensor | None, error: CoreError) -> Error:
