@@ -49,7 +49,7 @@ def _is_safetensors(file: SourceFile, head: bytes) -> bool:
 
 def _open_archive(file: SourceFile, limits: Limits) -> Checkpoint:
     from .archive import Archive
-    from .zip import open_zip, root_of
+    from .zip import is_torchscript, open_zip, root_of
 
     archive = Archive(file, limits)
     root = root_of(archive)
@@ -61,9 +61,9 @@ def _open_archive(file: SourceFile, limits: Limits) -> Checkpoint:
         from .foreign import foreign_zip
 
         raise foreign_zip(archive)
-    from .torchscript import is_torchscript, open_torchscript
-
     if is_torchscript(archive, root):
+        from .torchscript import open_torchscript
+
         return open_torchscript(file, archive, root, limits)
     return open_zip(file, archive, root, limits)
 

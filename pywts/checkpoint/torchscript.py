@@ -31,11 +31,6 @@ _CODE_LIMIT = 64 << 20
 _WAY_OUT = "save the model before it is scripted or quantized"
 
 
-def is_torchscript(archive: Archive, root: str) -> bool:
-    """Whether an archive is TorchScript's: torch goes by its table of constants, and there is no such without code."""
-    return archive.find(f"{root}/constants.pkl") is not None
-
-
 def open_torchscript(file: SourceFile, archive: Archive, root: str, limits: Limits) -> NamedTensors:
     """Read the state_dict of a TorchScript module, or the constants of one that was frozen."""
     model = _pickle(file, archive, f"{root}/data.pkl", limits)

@@ -31,6 +31,11 @@ def root_of(archive: Archive) -> str | None:
     return roots[0] if roots else None
 
 
+def is_torchscript(archive: Archive, root: str) -> bool:
+    """Whether an archive is TorchScript's: torch goes by its table of constants, and there is no such without code."""
+    return archive.find(f"{root}/constants.pkl") is not None
+
+
 def open_zip(file: SourceFile, archive: Archive, root: str, limits: Limits) -> PickledCheckpoint:
     """Read the pickle of a zip checkpoint; storages are found as tensors ask for them."""
     entry = archive.find(f"{root}/data.pkl")

@@ -5,12 +5,11 @@ from __future__ import annotations
 import argparse
 import os
 
-from ..options import OPTIONS
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from typing import Any
+
+    from ..options import Option
 
 
 class Formatter(argparse.HelpFormatter):
@@ -27,11 +26,9 @@ def _terminal_width() -> int:
         return 98
 
 
-def add_options(parser: argparse.ArgumentParser, names: Iterable[str] | None = None) -> None:
-    """Give a parser the options of ``export``: all, or those of these names."""
-    for option in OPTIONS:
-        if names is not None and option.name not in names:
-            continue
+def add_options(parser: argparse.ArgumentParser, options: Iterable[Option]) -> None:
+    """Give a parser these options."""
+    for option in options:
         flags = [option.short, option.flag] if option.short else [option.flag]
         if not option.metavar:
             action = "store_false" if option.default else "store_true"
@@ -49,13 +46,3 @@ def add_options(parser: argparse.ArgumentParser, names: Iterable[str] | None = N
                 choices=option.choices or None,
                 help=option.help,
             )
-
-
-def selection_of(parsed: argparse.Namespace) -> dict[str, Any]:
-    """The options that decide which tensors are written."""
-    return {option.name: getattr(parsed, option.name) for option in OPTIONS if option.selects}
-
-
-def options_of(parsed: argparse.Namespace) -> dict[str, Any]:
-    """All options of ``export``."""
-    return {option.name: getattr(parsed, option.name) for option in OPTIONS}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from ..errors import Error
-from ..options import SELECTING
+from ..options import OPTIONS
 from . import complain
 from .arguments import Formatter, add_options
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..comparing import Compared, Difference, Verified
+    from .parsed import Parsed
 
 SAME, DIFFERENT, UNREADABLE = 0, 1, 2
 
@@ -27,13 +28,13 @@ def parser_of(name: str, description: str) -> argparse.ArgumentParser:
         allow_abbrev=False,
         formatter_class=Formatter,
     )
-    add_options(parser, SELECTING)
+    add_options(parser, [option for option in OPTIONS if option.selects])
     parser.add_argument("-q", "--quiet", action="store_true", help="print nothing: the exit code tells")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     return parser
 
 
-def answer(parsed: argparse.Namespace, compare: Callable[[], Verified | Compared], show: Callable[[Any], None]) -> int:
+def answer(parsed: Parsed, compare: Callable[[], Verified | Compared], show: Callable[[Any], None]) -> int:
     """Compare, print the result as it was asked for, and return the exit code."""
     try:
         result = compare()

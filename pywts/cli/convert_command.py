@@ -7,9 +7,10 @@ import sys
 
 from ..converting import convert
 from ..errors import Error, OptionError, shown
-from ..options import SELECTING
-from .arguments import Formatter, add_options, selection_of
+from ..options import OPTIONS
+from .arguments import Formatter, add_options
 from .comparing import print_json
+from .parsed import Parsed, selection_of
 
 _REPLACING = ("overwrite", "force", "durable")
 
@@ -26,11 +27,11 @@ def run(arguments: list[str]) -> int:
     parser.add_argument(
         "output", metavar="OUT", help="a file whose suffix is the format: .safetensors .npz .pt .pth .wts"
     )
-    add_options(parser, (*SELECTING, *_REPLACING))
+    add_options(parser, [option for option in OPTIONS if option.selects or option.name in _REPLACING])
     parser.set_defaults(recipe="none")
     parser.add_argument("-q", "--quiet", action="store_true", help="print nothing but errors")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
-    parsed = parser.parse_args(arguments)
+    parsed = parser.parse_args(arguments, Parsed())
     selection = selection_of(parsed)
     if parsed.key == "auto":
         del selection["key"]

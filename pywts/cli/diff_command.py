@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ..comparing import Compared, diff
 from ..errors import shown
-from .arguments import selection_of
 from .comparing import answer, both_values, listed, parser_of
+from .parsed import Parsed, selection_of
 
 _ROWS = 20
 
@@ -17,7 +17,7 @@ def run(arguments: list[str]) -> int:
     parser.add_argument("a", metavar="A", help=what)
     parser.add_argument("b", metavar="B", help=what)
     parser.add_argument("--all", action="store_true", help=f"list every tensor that differs, not the first {_ROWS}")
-    parsed = parser.parse_args(arguments)
+    parsed = parser.parse_args(arguments, Parsed())
     rows = None if parsed.all else _ROWS
     return answer(parsed, lambda: diff(parsed.a, parsed.b, **selection_of(parsed)), lambda found: _show(found, rows))
 

@@ -2,31 +2,40 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 
 from ..errors import Error, OptionError, OutputError, shown
 from ..exporting import Exported, Plan, export, plan
-from .arguments import Formatter, add_options, options_of, selection_of
+from ..options import OPTIONS, Option
+from .parsed import Parsed, options_of, quickly_parsed, selection_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from argparse import ArgumentParser
     from typing import BinaryIO
+
+_OPTIONS = (
+    Option("weights", "--weights", None, "the same, as the reference scripts call it", "CHECKPOINT", short="-w"),
+    Option("output", "--output", None, "a file, a folder, or - for standard output", "PATH", short="-o"),
+    *OPTIONS,
+    Option("dry_run", "--dry-run", False, "show what would be written, and write nothing", short="-n"),
+    Option("quiet", "--quiet", False, "print nothing but errors", short="-q"),
+    Option("json", "--json", False, "print the result as JSON"),
+)
 
 
 def run(arguments: list[str]) -> int:
     """Export one checkpoint, and say what was done."""
-    parser = _parser()
-    parsed = parser.parse_args(arguments)
+    parsed = quickly_parsed(arguments, _OPTIONS) or _parser().parse_args(arguments, Parsed())
     sources = [*parsed.source, *([parsed.weights] if parsed.weights else [])]
     if not sources:
-        parser.error("name a checkpoint: pywts export best.pt")
+        _parser().error("name a checkpoint: pywts export best.pt")
     if len(sources) > 1:
-        parser.error(
+        _parser().error(
             f"takes one checkpoint, {len(sources)} were given; for several use: pywts batch SOURCES... -o FOLDER"
         )
     if parsed.json and parsed.output == "-":
-        parser.error("--json and -o - would mix on standard output; give a file to -o")
+        _parser().error("--json and -o - would mix on standard output; give a file to -o")
     try:
         if parsed.dry_run:
             _print_plan(plan(sources[0], trust=parsed.trust, **selection_of(parsed)), parsed)
@@ -42,7 +51,11 @@ def run(arguments: list[str]) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser() -> ArgumentParser:
+    import argparse
+
+    from .arguments import Formatter, add_options
+
     parser = argparse.ArgumentParser(
         "pywts export",
         description="Write the weights of a checkpoint as the .wts that TensorRT programs read.",
@@ -50,16 +63,11 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=Formatter,
     )
     parser.add_argument("source", nargs="*", metavar="CHECKPOINT", help="the checkpoint, of whatever suffix")
-    parser.add_argument("-w", "--weights", metavar="CHECKPOINT", help="the same, as the reference scripts call it")
-    parser.add_argument("-o", "--output", metavar="PATH", help="a file, a folder, or - for standard output")
-    add_options(parser)
-    parser.add_argument("-n", "--dry-run", action="store_true", help="show what would be written, and write nothing")
-    parser.add_argument("-q", "--quiet", action="store_true", help="print nothing but errors")
-    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    add_options(parser, _OPTIONS)
     return parser
 
 
-def _export(source: str, parsed: argparse.Namespace) -> Exported:
+def _export(source: str, parsed: Parsed) -> Exported:
     output: str | BinaryIO | None = parsed.output
     if output == "-":
         if sys.stdout is None:
@@ -78,7 +86,7 @@ def _export(source: str, parsed: argparse.Namespace) -> Exported:
             progress.close()
 
 
-def _print_exported(exported: Exported, parsed: argparse.Namespace) -> None:
+def _print_exported(exported: Exported, parsed: Parsed) -> None:
     if parsed.json:
         import json
 
@@ -101,7 +109,7 @@ def _print_exported(exported: Exported, parsed: argparse.Namespace) -> None:
     print(f"next:    {exported.next_step}", file=stream)
 
 
-def _print_plan(planned: Plan, parsed: argparse.Namespace) -> None:
+def _print_plan(planned: Plan, parsed: Parsed) -> None:
     if parsed.json:
         import json
 

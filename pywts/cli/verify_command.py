@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ..comparing import Verified, verify
 from ..errors import shown
-from .arguments import selection_of
 from .comparing import answer, both_values, listed, parser_of
+from .parsed import Parsed, selection_of
 
 
 def run(arguments: list[str]) -> int:
@@ -18,7 +18,7 @@ def run(arguments: list[str]) -> int:
         metavar="SOURCE",
         help="the checkpoint, another .wts, or a sidecar, whose checksums are compared; without it the sidecar of WTS",
     )
-    parsed = parser.parse_args(arguments)
+    parsed = parser.parse_args(arguments, Parsed())
     return answer(parsed, lambda: verify(parsed.wts, parsed.source, **selection_of(parsed)), _show)
 
 
