@@ -1,48 +1,63 @@
+// Which ways to a checksum this build has, which one it uses, and how the checksums of parts make that of the whole.
 #include "wts/checksum.hpp"
 
 #include <array>
+#include <iterator>
+
+#include "wts/checksums/polynomial.hpp"
 
 namespace pywts {
 namespace {
 
-constexpr std::size_t kSlices = 16;  // bytes that are taken at a time
+constexpr const Checksum* kWays[] = {
+#if PYWTS_X86
+    &kVpclmul, &kPclmul,
+#elif PYWTS_NEON && defined(__linux__)
+    &kPmull,
+#endif
+    &kTable,
+};
 
-using Tables = std::array<std::array<std::uint32_t, 256>, kSlices>;
-
-// For each byte what it does to the checksum when `slice` more bytes follow it.
-constexpr Tables make_tables() {
-  Tables tables{};
-  for (std::uint32_t byte = 0; byte < 256; ++byte) {
-    std::uint32_t sum = byte;
-    for (int bit = 0; bit < 8; ++bit) sum = (sum >> 1) ^ ((sum & 1) != 0 ? 0xedb88320u : 0);
-    tables[0][byte] = sum;
+const Checksum& choose() noexcept {
+  for (const Checksum* way : kWays) {
+    if (way->supported()) return *way;
   }
-  for (std::size_t slice = 1; slice < kSlices; ++slice) {
-    for (std::size_t byte = 0; byte < 256; ++byte) {
-      const std::uint32_t before = tables[slice - 1][byte];
-      tables[slice][byte] = (before >> 8) ^ tables[0][before & 255];
-    }
-  }
-  return tables;
+  return kTable;
 }
 
-constexpr Tables kTables = make_tables();
+constexpr std::size_t kDigits = 16;  // of a number of bytes, four bits each
+
+// For each digit at each place: x to the power of so many bytes' bits.
+constexpr std::array<std::array<std::uint32_t, 16>, kDigits> make_powers() {
+  std::array<std::array<std::uint32_t, 16>, kDigits> powers{};
+  std::uint32_t one = power(8);
+  for (std::size_t place = 0; place < kDigits; ++place) {
+    powers[place][0] = power(0);
+    for (std::size_t digit = 1; digit < 16; ++digit) {
+      powers[place][digit] =
+          multiply(powers[place][digit - 1], one);
+    }
+    one = multiply(powers[place][15], one);
+  }
+  return powers;
+}
+
+constexpr auto kPowers = make_powers();
 
 }  // namespace
 
+ChecksumList checksum_ways() noexcept { return {kWays, std::size(kWays)}; }
+
 std::uint32_t crc32(std::uint32_t before, const void* data, std::size_t size) noexcept {
-  const auto* bytes = static_cast<const unsigned char*>(data);
-  std::uint32_t sum = ~before;
-  for (; size >= kSlices; size -= kSlices, bytes += kSlices) {
-    std::uint32_t next = 0;
-    for (std::size_t i = 0; i < kSlices; ++i) {
-      const std::uint32_t old = i < 4 ? (sum >> (8 * i)) & 255 : 0;
-      next ^= kTables[kSlices - 1 - i][bytes[i] ^ old];
-    }
-    sum = next;
+  static const Checksum& chosen = choose();
+  return ~chosen.update(~before, static_cast<const std::byte*>(data), size);
+}
+
+std::uint32_t crc32_part(std::uint32_t sum, std::uint64_t after) noexcept {
+  for (std::size_t place = 0; after != 0; ++place, after >>= 4) {
+    if ((after & 15) != 0) sum = multiply(kPowers[place][after & 15], sum);
   }
-  for (; size > 0; --size, ++bytes) sum = (sum >> 8) ^ kTables[0][(sum ^ *bytes) & 255];
-  return ~sum;
+  return sum;
 }
 
 }  // namespace pywts

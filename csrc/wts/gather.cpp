@@ -1,16 +1,13 @@
 #include "wts/gather.hpp"
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <cstring>
-#include <limits>
 #include <new>
 #include <utility>
 #include <vector>
 
 #include "wts/error.hpp"
+#include "wts/file.hpp"
 #include "wts/widen.hpp"
 
 namespace pywts {
@@ -18,7 +15,6 @@ namespace {
 
 constexpr std::size_t kChunk = 4096;                      // values that are widened and taken at a time
 constexpr std::size_t kRead = std::size_t{256} << 10;     // bytes of one read that is used at once: stays in L2
-constexpr std::size_t kLongRead = std::size_t{1} << 20;   // bytes of one read that fills a larger buffer
 constexpr std::size_t kHole = std::size_t{4} << 10;       // bytes that are cheaper read than leapt over
 constexpr std::size_t kDirectRow = std::size_t{4} << 10;  // bytes of a row that is taken where it lies
 constexpr std::size_t kStage = std::size_t{128} << 10;    // bytes gathered before they are widened
@@ -410,34 +406,6 @@ class Box {
 
 // ---------------------------------------------------------------------------------------------------- from a file
 
-class File {
- public:
-  File(const Storage& storage, const Pulse& pulse) : file_(storage.file), start_(storage.file_offset), pulse_(pulse) {}
-
-  // The storage's bytes from `offset` on.
-  void read(std::byte* to, std::uint64_t offset, std::size_t size) const {
-    offset += start_;
-    while (size > 0) {
-      const ssize_t got = ::pread(file_, to, std::min(size, kLongRead), static_cast<off_t>(offset));
-      if (got < 0) {
-        if (errno != EINTR) throw Error(Code::source_read, static_cast<std::int64_t>(offset), errno);
-      } else if (got == 0) {
-        throw Error(Code::source_short, static_cast<std::int64_t>(offset));
-      } else {
-        to += got;
-        offset += static_cast<std::uint64_t>(got);
-        size -= static_cast<std::size_t>(got);
-      }
-      if (pulse_) pulse_();
-    }
-  }
-
- private:
-  int file_;
-  std::uint64_t start_;
-  const Pulse& pulse_;
-};
-
 // Reads parts of a strided view that fit the memory, whole spans or stripes, and passes them on.
 class Slabs {
  public:
@@ -563,7 +531,7 @@ class Slabs {
       const Dim& dim = cut[-1];
       if ((dim.stride - extent) * size_ > static_cast<std::int64_t>(kHole)) break;
       const bool dense = extent == elements && dim.stride == extent;
-      const auto limit = static_cast<std::int64_t>(dense ? kLongRead : kRead) / size_;
+      const auto limit = static_cast<std::int64_t>(dense ? File::kLongRead : kRead) / size_;
       const std::int64_t fit = fitting(limit, dim, extent);
       if (fit < dim.count) {
         steps = std::max<std::int64_t>(1, fit);
@@ -645,13 +613,6 @@ bool inside(const View& view, std::uint64_t storage_size) noexcept {
   return low >= 0 && static_cast<std::uint64_t>(high) < storage_size / info(view.dtype).size;
 }
 
-static void check_source(const Storage& storage) {
-  constexpr std::uint64_t farthest = std::numeric_limits<std::int64_t>::max();
-  const bool there = storage.file < 0 ? storage.memory != nullptr
-                                      : storage.size <= farthest && storage.file_offset <= farthest - storage.size;
-  if (!there) throw Error(Code::out_of_bounds);
-}
-
 bool contiguous(const View& view) { return seamless(collapse(view)); }
 
 struct Gatherer::Memory {
@@ -680,7 +641,7 @@ void Gatherer::gather(const Storage& storage, const View& view, const TakeBits& 
   const Dims dims = collapse(view);
   if (seamless(dims)) return gather(storage, view, 0, count, take);
 
-  check_source(storage);
+  check(storage);
   const DefaultFloatEnvironment environment;
   const std::size_t element = info(view.dtype).size;
   Values values(view, take, 0, memory_->chunk, memory_->stage, memory_->long_stage);
@@ -696,7 +657,7 @@ void Gatherer::gather(const Storage& storage, const View& view, const TakeBits& 
 
 void Gatherer::gather(const Storage& storage, const View& view, std::uint64_t first, std::uint64_t count,
                       const TakeBits& take) {
-  check_source(storage);
+  check(storage);
   const std::size_t element = info(view.dtype).size;
   const std::uint64_t elements = storage.size / element;
   if (view.offset < 0 || first > elements || count > elements - first ||

@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 
+#include "wts/file.hpp"
 #include "wts/view.hpp"
 
 namespace pywts {
@@ -21,9 +22,6 @@ bool contiguous(const View& view);
 
 // Takes `count` values' bits (float32), valid until it returns.
 using TakeBits = std::function<void(const std::uint32_t* bits, std::size_t count)>;
-
-// Called after every read of a file, so that a caller can stop the work (by throwing) also where nothing is taken yet.
-using Pulse = std::function<void()>;
 
 // Gathers tensor after tensor and keeps its memory between them.
 class Gatherer {
