@@ -3,6 +3,7 @@
 #include <string_view>
 #include <utility>
 
+#include "wts/file.hpp"
 #include "zip/directory.hpp"
 
 namespace py = pybind11;
@@ -81,6 +82,15 @@ void bind_archive(py::module_& module) {
       PyErr_SetObject(zip_error,
                       py::make_tuple(error.message, decode(error.name), decode(error.other), error.damaged).ptr());
     }
+  });
+  // Of `size` bytes of a file, read in portions.
+  module.def("file_crc32", [](int file, std::uint64_t offset, std::uint64_t size) {
+    Storage span;
+    span.file = file;
+    span.file_offset = offset;
+    span.size = size;
+    const py::gil_scoped_release released;
+    return crc32(span);
   });
   py::class_<ArchiveDirectory>(module, "ArchiveDirectory")
       .def(py::init<py::bytes, std::uint64_t, std::uint64_t>())

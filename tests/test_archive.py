@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import io
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryFile
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pywts._core import file_crc32
 from pywts.checkpoint.archive import Archive
 from pywts.checkpoint.files import SourceFile
-from pywts.errors import LimitError
+from pywts.errors import CheckpointError, LimitError
 from pywts.limits import DEFAULT_LIMITS
 
 FILES = {"it/data.pkl": b"N." * 100, "it/data/0": bytes(range(256)), "it/empty": b"", "ä/€.txt": b"x", "it/a b": b"y"}
@@ -97,3 +100,34 @@ def test_limits_stand_before_memory_is_taken(opened) -> None:  # type: ignore[no
     archive = opened(written(io.BytesIO(), zipfile.ZIP_DEFLATED, {"x": bytes(100)}))
     with pytest.raises(LimitError, match="has 100 bytes, over the limit of 99"):
         archive.read(archive.find("x"), 99)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_content_is_checked_against_its_crc32(opened, method: int) -> None:  # type: ignore[no-untyped-def]
+    data = written(io.BytesIO(), method, {"whole": b"y" * 700_000, "broken": b"x" * 700_001})
+    found = zlib.crc32(b"x" * 700_001).to_bytes(4, "little")
+    assert data.count(found) == 2  # beside the entry, and in the directory
+    archive = opened(data.replace(found, b"\1\2\3\4"))
+    archive.check(archive.find("whole"))
+    with pytest.raises(CheckpointError, match=r"broken does not match its CRC32: 04030201 in .{8,15}, .{8} found"):
+        archive.check(archive.find("broken"))
+    with pytest.raises(CheckpointError, match="broken does not match its CRC32"):
+        archive.read(archive.find("broken"), 1 << 20)
+    archive = opened(data.replace(found, bytes(4)))  # none was computed
+    archive.check(archive.find("broken"))
+
+
+@given(st.binary(max_size=2000), st.integers(0, 2000), st.integers(0, 2000))
+def test_a_span_of_a_file_has_the_crc32_of_zlib(data: bytes, start: int, size: int) -> None:
+    start, size = min(start, len(data)), min(size, max(len(data) - start, 0))
+    with TemporaryFile() as file:
+        file.write(data)
+        file.flush()
+        assert file_crc32(file.fileno(), start, size) == zlib.crc32(data[start : start + size])
+
+
+def test_a_span_that_a_file_does_not_have_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "short"
+    path.write_bytes(bytes(100))
+    with SourceFile(path) as file, pytest.raises(CheckpointError, match="short: ends at byte 100, before it should"):
+        file.crc32(90, 11)

@@ -11,7 +11,8 @@ namespace {
 
 constexpr const Checksum* kWays[] = {
 #if PYWTS_X86
-    &kVpclmul, &kPclmul,
+    &kVpclmul,
+    &kPclmul,
 #elif PYWTS_NEON && defined(__linux__)
     &kPmull,
 #endif
@@ -34,8 +35,7 @@ constexpr std::array<std::array<std::uint32_t, 16>, kDigits> make_powers() {
   for (std::size_t place = 0; place < kDigits; ++place) {
     powers[place][0] = power(0);
     for (std::size_t digit = 1; digit < 16; ++digit) {
-      powers[place][digit] =
-          multiply(powers[place][digit - 1], one);
+      powers[place][digit] = multiply(powers[place][digit - 1], one);
     }
     one = multiply(powers[place][15], one);
   }

@@ -40,7 +40,8 @@ std::uint32_t crc32(const Storage& storage, const Pulse& pulse) {
   constexpr std::size_t kRead = std::size_t{256} << 10;  // stays in L2 until it is counted
   check(storage);
   const File file(storage, pulse);
-  const auto bytes = std::make_unique<std::byte[]>(static_cast<std::size_t>(std::min<std::uint64_t>(storage.size, kRead)));
+  const auto bytes =
+      std::make_unique<std::byte[]>(static_cast<std::size_t>(std::min<std::uint64_t>(storage.size, kRead)));
   std::uint32_t sum = 0;
   for (std::uint64_t offset = 0; offset < storage.size;) {
     const auto part = static_cast<std::size_t>(std::min<std::uint64_t>(storage.size - offset, kRead));

@@ -82,20 +82,30 @@ class Archive:
         limit = limit if entry.stored else min(limit, _INFLATED)
         if entry.size > limit:
             raise LimitError(f"{self.file.name}: {shown(entry.name)} has {entry.size} bytes, over the limit of {limit}")
+        if not entry.stored:
+            return b"".join(self.chunks(entry))
         import zlib
 
-        data = self.file.read(entry.offset, entry.size) if entry.stored else b"".join(self.chunks(entry))
-        if entry.crc and zlib.crc32(data) != entry.crc:
-            raise self._damaged(f"{shown(entry.name)} does not match its CRC32")
+        data = self.file.read(entry.offset, entry.size)
+        self._compare(entry, zlib.crc32(data))
         return data
 
+    def check(self, entry: Entry) -> None:
+        """Read an entry's content through, keeping none of it; CheckpointError where it does not match its CRC32."""
+        if entry.stored:
+            if entry.crc:
+                self._compare(entry, self.file.crc32(entry.offset, entry.size))
+            return
+        for _ in self.chunks(entry):
+            pass
+
     def chunks(self, entry: Entry, size: int = 1 << 20) -> Iterator[bytes]:
-        """A deflated entry's content piece by piece; its announced size is a bound, and must be met exactly."""
+        """A deflated entry's content piece by piece; its size is a bound, and must be met exactly, its CRC32 too."""
         import zlib
 
         inflater = zlib.decompressobj(-zlib.MAX_WBITS)
         offset, left, produced = entry.offset, entry.packed, 0
-        pending = b""
+        pending, found = b"", 0
         while True:
             if not pending and left:
                 pending = self.file.read(offset, min(size, left))
@@ -107,6 +117,7 @@ class Archive:
                 raise self._damaged(f"{shown(entry.name)} is no deflated data") from None
             pending = inflater.unconsumed_tail
             produced += len(piece)
+            found = zlib.crc32(piece, found)
             if produced > entry.size:
                 raise self._damaged(f"{shown(entry.name)} inflates to more than its {entry.size} bytes")
             if piece:
@@ -115,6 +126,13 @@ class Archive:
                 break
         if produced != entry.size or not inflater.eof:
             raise self._damaged(f"{shown(entry.name)} inflates to {produced} bytes, not {entry.size}")
+        self._compare(entry, found)
+
+    def _compare(self, entry: Entry, found: int) -> None:
+        if entry.crc not in (0, found):
+            raise self._damaged(
+                f"{shown(entry.name)} does not match its CRC32: {entry.crc:08x} in the directory, {found:08x} found"
+            )
 
     def _find_directory(self) -> tuple[int, int, int]:
         """The number of files, and the directory's offset and size."""

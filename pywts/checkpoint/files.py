@@ -51,6 +51,20 @@ class SourceFile:
             left -= len(part)
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
+    def crc32(self, offset: int, size: int) -> int:
+        """The CRC32 of ``size`` bytes at ``offset``, which are not kept; a file that ends before is an error."""
+        from .._core import CoreError, file_crc32
+
+        try:
+            return file_crc32(self.descriptor, offset, size)
+        except CoreError as error:
+            code, position, number = error.args
+            if code == "source_read":
+                raise CheckpointError(f"{self.name}: byte {position} cannot be read: {os.strerror(number)}") from None
+            raise CheckpointError(
+                f"{self.name}: ends at byte {position}, before it should; copy or download it again"
+            ) from None
+
     def head(self, size: int) -> bytes:
         """The first bytes, ``size`` or as many as there are."""
         return self.read(0, min(size, self.size))

@@ -1,5 +1,5 @@
-// Every way to a CRC-32 gives what a bit-by-bit oracle gives: all lengths, any alignment, any split into parts, whatever
-// order the parts come in.
+// Every way to a CRC-32 gives what a bit-by-bit oracle gives: all lengths, any alignment, any split into parts,
+// whatever order the parts come in.
 #include <cstdint>
 #include <cstdio>
 #include <random>
