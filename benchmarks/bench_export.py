@@ -10,20 +10,17 @@ import argparse
 import hashlib
 import json
 import os
-import shutil
-import statistics
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
-from time import perf_counter
 
 import rivals
-from machine import ROOT, interpreter, provenance
+from machine import ROOT, provenance
+from measuring import digest, hot_write, in_turns, interpreter, kernel_lines, peak_memory, pywts_script, run, seconds
+from subjects import yolo
 
-BLOCK = bytes(1 << 20)
 KERNEL_ROUNDS = 15
 
 
@@ -68,17 +65,14 @@ def encode_rows(folder: Path) -> list[dict[str, object]]:
         "L2": _hex_rate(rng.standard_normal(32 * 1024, dtype=numpy.float32), 200),
         "DRAM": _hex_rate(rng.standard_normal(32 * 1024 * 1024, dtype=numpy.float32), 3),
     }
-    for line in _kernel_lines(folder):
-        measured = json.loads(line)
+    for measured in kernel_lines(folder):
         measured["times_bytes_hex"] = measured["bytes_per_second"] / hex_rate[measured["where"]]
         rows.append(measured)
 
     values = rng.standard_normal(3_000_000, dtype=numpy.float32)
     expected = StringIO()
-    start = perf_counter()
-    rivals.struct_two_writes(expected, values)
-    struct_seconds = perf_counter() - start
-    digest = hashlib.sha256(expected.getvalue().encode()).hexdigest()
+    struct_seconds = seconds(lambda: rivals.struct_two_writes(expected, values))
+    text_digest = hashlib.sha256(expected.getvalue().encode()).hexdigest()
     for kernel in dict.fromkeys(str(row["kernel"]) for row in rows):
         if kernel == "memcpy":
             continue
@@ -93,16 +87,16 @@ def encode_rows(folder: Path) -> list[dict[str, object]]:
             "    digest = hashlib.sha256(text).hexdigest(); del text\n"
             "print(json.dumps([sorted(times)[len(times) // 2], digest]))\n"
         )
-        seconds, found = json.loads(
-            _run([*interpreter(), "-c", script], env={**os.environ, "PYWTS_KERNEL": kernel}).stdout
+        spent, found = json.loads(
+            run([*interpreter(), "-c", script], env={**os.environ, "PYWTS_KERNEL": kernel}).stdout
         )
         rows.append(
             {
                 "kernel": kernel,
                 "where": "fresh memory, 3 M values",
-                "bytes_per_second": 27_000_000 / seconds,
-                "times_struct": struct_seconds / seconds,
-                "equal": found == digest,
+                "bytes_per_second": 27_000_000 / spent,
+                "times_struct": struct_seconds / spent,
+                "equal": found == text_digest,
             }
         )
     return rows
@@ -110,14 +104,7 @@ def encode_rows(folder: Path) -> list[dict[str, object]]:
 
 def _hex_rate(values: object, rounds: int) -> float:
     size = len(rivals.numpy_hex(values)) + 1
-    return size / _median(lambda: rivals.numpy_hex(values), rounds)
-
-
-def _kernel_lines(folder: Path) -> list[str]:
-    build = folder / "cpp"
-    _run(["cmake", "-S", str(ROOT), "-B", str(build), "-DPYWTS_PYTHON=OFF", "-DPYWTS_BENCHMARKS=ON"])
-    _run(["cmake", "--build", str(build), "--target", "encode_kernels", "--parallel"])
-    return _run([str(next(build.rglob("encode_kernels")))]).stdout.splitlines()
+    return size / in_turns({"": lambda: rivals.numpy_hex(values)}, rounds)[""]
 
 
 # ------------------------------------------------------------------------------------------------------------- export
@@ -137,21 +124,8 @@ def models(folder: Path) -> list[Model]:
     found = [Model("sample", ROOT / "examples" / "shapes.pt", True)]
     for letter, size in (("n", "3 M"), ("x", "68 M")):
         for dtype in ("float16", "float32"):
-            path = folder / f"yolov8{letter}-{dtype}.pt"
-            if not path.exists():
-                _make_model(f"yolov8{letter}.yaml", dtype, path)
-            found.append(Model(f"{size} {dtype}", path, dtype == "float16"))
+            found.append(Model(f"{size} {dtype}", yolo(folder, letter, dtype), dtype == "float16"))
     return found
-
-
-def _make_model(yaml: str, dtype: str, path: Path) -> None:
-    script = (
-        "import sys, torch\nfrom ultralytics.nn.tasks import DetectionModel\ntorch.manual_seed(0)\n"
-        "model = DetectionModel(sys.argv[1], verbose=False).to(getattr(torch, sys.argv[2]))\n"
-        "torch.save({'epoch': -1, 'best_fitness': None, 'model': model, 'ema': None, 'updates': None, "
-        "'optimizer': None, 'train_args': {}, 'date': '', 'version': ''}, sys.argv[3])\n"
-    )
-    _run([*interpreter(), "-c", script, yaml, dtype, str(path)], env={**os.environ, "YOLO_OFFLINE": "true"})
 
 
 def export_rows(model: Model, folder: Path, rounds: int) -> list[dict[str, object]]:
@@ -160,76 +134,39 @@ def export_rows(model: Model, folder: Path, rounds: int) -> list[dict[str, objec
 
     output = folder / "out.wts"
     exported = pywts.export(model.path, output)
-    digest = _digest(output)
+    expected = digest(output)
     size = exported.bytes
-    hot_write = folder / "hot.bin"
-    command = [_pywts_script(), "export", str(model.path), "-o", str(output), "--quiet"]
+    hot = folder / "hot.bin"
+    command = [pywts_script(), "export", str(model.path), "-o", str(output), "--quiet"]
     timed: dict[str, Callable[[], object]] = {
-        "interpreter with argparse": lambda: _run([*interpreter(), "-c", "import argparse"]),
-        "reserved write of a hot buffer": lambda: _hot_write(hot_write, size),
+        "interpreter with argparse": lambda: run([*interpreter(), "-c", "import argparse"]),
+        "reserved write of a hot buffer": lambda: hot_write(hot, size),
         "pywts in process": lambda: pywts.export(model.path, output),
-        "pywts whole command": lambda: _run(command),
+        "pywts whole command": lambda: run(command),
     }
-    seconds: dict[str, list[float]] = {name: [] for name in timed}
-    for _ in range(rounds):
-        for name, work in timed.items():
-            hot_write.unlink(missing_ok=True)
-            output.unlink(missing_ok=True)
-            start = perf_counter()
-            work()
-            seconds[name].append(perf_counter() - start)
-    equal = _digest(output) == digest
-    medians = {name: statistics.median(times) for name, times in seconds.items()}
+
+    def clear() -> None:
+        hot.unlink(missing_ok=True)
+        output.unlink(missing_ok=True)
+
+    medians = in_turns(timed, rounds, clear)
+    equal = digest(output) == expected
     if model.slow_rivals:
         for name, way in (("reference script (torch.load, struct)", "struct"), ("torch.load, bytes.hex", "numpy")):
-            output.unlink(missing_ok=True)
-            start = perf_counter()
-            _run([*interpreter(), str(ROOT / "benchmarks" / "rivals.py"), way, str(model.path), str(output)])
-            medians[name] = perf_counter() - start
-            equal = equal and _digest(output) == digest
+            clear()
+            rival = [*interpreter(), str(ROOT / "benchmarks" / "rivals.py"), way, str(model.path), str(output)]
+            medians[name] = seconds(lambda rival=rival: run(rival))
+            equal = equal and digest(output) == expected
     floor = medians["interpreter with argparse"] + medians["reserved write of a hot buffer"]
-    memory = _peak_memory(command) - _peak_memory([*interpreter(), "-c", "import argparse"])
+    memory = peak_memory(command) - peak_memory([*interpreter(), "-c", "import argparse"])
     rows = [
         {"model": model.name, "what": name, "seconds": value, "text_bytes": size, "equal": equal}
         for name, value in medians.items()
     ]
     rows.append({"model": model.name, "what": "floor of a whole command", "seconds": floor, "text_bytes": size})
     rows.append({"model": model.name, "what": "peak memory over the interpreter", "bytes": memory})
-    for path in (output, hot_write):
-        path.unlink(missing_ok=True)
+    clear()
     return rows
-
-
-def _hot_write(path: Path, size: int) -> None:
-    """The limit: a buffer that lies in the cache, written into space that was reserved."""
-    from pywts._core import reserve
-
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-    try:
-        reserve(descriptor, size)
-        left = size
-        while left:
-            left -= os.write(descriptor, BLOCK[: min(left, len(BLOCK))] if left < len(BLOCK) else BLOCK)
-    finally:
-        os.close(descriptor)
-
-
-def _pywts_script() -> str:
-    beside = Path(sys.executable).with_name("pywts")
-    found = str(beside) if beside.exists() else shutil.which("pywts")
-    if not found:
-        raise SystemExit("install pywts first: pip install .")
-    return found
-
-
-def _peak_memory(command: list[str]) -> int:
-    """The largest resident size of a command, in bytes."""
-    # A small process in between: the system counts the memory of whoever starts a command as the command's.
-    script = (
-        "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL); "
-        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
-    )
-    return int(_run([*interpreter(), "-c", script, *command]).stdout.split()[-1]) * 1024
 
 
 # -------------------------------------------------------------------------------------------------------------- report
@@ -280,31 +217,6 @@ def write_readme(text: str) -> None:
     before, _, rest = readme.read_text().partition("<!-- benchmark: export -->\n")
     _, _, after = rest.partition("<!-- end of benchmark -->")
     readme.write_text(f"{before}<!-- benchmark: export -->\n{text}\n<!-- end of benchmark -->{after}")
-
-
-def _median(work: Callable[[], object], rounds: int) -> float:
-    times = []
-    for _ in range(rounds):
-        start = perf_counter()
-        work()
-        times.append(perf_counter() - start)
-    return statistics.median(times)
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return (
-            hashlib.file_digest(file, "sha256").hexdigest()
-            if hasattr(hashlib, "file_digest")
-            else (hashlib.sha256(file.read()).hexdigest())
-        )
-
-
-def _run(command: list[str], env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(command, capture_output=True, text=True, env=env, check=False)
-    if done.returncode:
-        raise SystemExit(f"{' '.join(command)} failed:\n{done.stdout}{done.stderr}")
-    return done
 
 
 if __name__ == "__main__":

@@ -16,8 +16,9 @@ import tempfile
 from pathlib import Path
 from time import perf_counter
 
-from bench_export import _make_model, _run
-from machine import ROOT, interpreter, provenance
+from machine import ROOT, provenance
+from measuring import interpreter, run
+from subjects import yolo
 
 STREAM = r"""
 #include <chrono>
@@ -111,9 +112,7 @@ def rows(folder: Path, rounds: int) -> list[dict[str, object]]:
     """All contenders over the .wts of a model of 68 M parameters."""
     import pywts
 
-    source = folder / "yolov8x-float16.pt"
-    if not source.exists():
-        _make_model("yolov8x.yaml", "float16", source)
+    source = yolo(folder, "x", "float16")
     wts, tiny = folder / "load.wts", folder / "tiny.wts"
     exported = pywts.export(source, wts, sidecar=True, verify=True)
     pywts.export(ROOT / "examples" / "shapes.pt", tiny)
@@ -121,14 +120,14 @@ def rows(folder: Path, rounds: int) -> list[dict[str, object]]:
     small = file.names[len(file) // 2]
     reader = folder / "stream_reader"
     reader.with_suffix(".cpp").write_text(STREAM)
-    _run(["c++", "-O2", "-std=c++17", "-o", str(reader), str(reader.with_suffix(".cpp"))])
+    run(["c++", "-O2", "-std=c++17", "-o", str(reader), str(reader.with_suffix(".cpp"))])
 
     found: dict[str, list[list[float]]] = {name: [] for name in ("std::ifstream >> std::hex", *SCRIPTS)}
     for _ in range(rounds):
-        found["std::ifstream >> std::hex"].append(json.loads(_run([str(reader), str(wts)]).stdout))
+        found["std::ifstream >> std::hex"].append(json.loads(run([str(reader), str(wts)]).stdout))
         for name, work in SCRIPTS.items():
             script = TIMED.format(work=work, times=_TIMES)
-            done = _run([*interpreter(), "-c", script, str(wts), str(source), small, str(tiny)])
+            done = run([*interpreter(), "-c", script, str(wts), str(source), small, str(tiny)])
             found[name].append(json.loads(done.stdout))
     sums = {int(one[1]) for name in ("std::ifstream >> std::hex", "pywts.load") for one in found[name]}
     medians = {name: statistics.median(one[0] for one in all_of) for name, all_of in found.items()}
@@ -158,7 +157,7 @@ def rows(folder: Path, rounds: int) -> list[dict[str, object]]:
 def in_cpp(folder: Path, wts: Path) -> list[dict[str, object]]:
     """The header's own benchmark over the same file, where Google Benchmark is installed."""
     build = folder / "cpp"
-    _run(["cmake", "-S", str(ROOT), "-B", str(build), "-DPYWTS_PYTHON=OFF", "-DPYWTS_BENCHMARKS=ON"])
+    run(["cmake", "-S", str(ROOT), "-B", str(build), "-DPYWTS_PYTHON=OFF", "-DPYWTS_BENCHMARKS=ON"])
     if subprocess.run(["cmake", "--build", str(build), "--target", "read_weights"], capture_output=True).returncode:
         print("Google Benchmark is not here: wts.hpp by itself is not timed", file=sys.stderr)
         return []
@@ -169,7 +168,7 @@ def in_cpp(folder: Path, wts: Path) -> list[dict[str, object]]:
         "--benchmark_enable_random_interleaving=true",
         "--benchmark_filter=stream|into_",
     ]
-    told = json.loads(_run(command, env={**os.environ, "WTS_BENCHMARK_FILE": str(wts)}).stdout)
+    told = json.loads(run(command, env={**os.environ, "WTS_BENCHMARK_FILE": str(wts)}).stdout)
     medians = {x["run_name"]: x["real_time"] for x in told["benchmarks"] if x.get("aggregate_name") == "median"}
     stream = next(time for name, time in medians.items() if name.startswith("stream"))
     return [

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
-import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -24,11 +23,6 @@ def provenance(folder: Path) -> dict[str, str]:
         "commit": _first_line(["git", "-C", str(ROOT), "describe", "--always", "--dirty"]),
         **{name: _version(name) for name in ("pywts", "numpy", "torch", "ultralytics")},
     }
-
-
-def interpreter() -> list[str]:
-    """The command of the Python that runs this."""
-    return [sys.executable]
 
 
 def _processor() -> str:

@@ -1,0 +1,299 @@
+"""Holds every stage of an export against what the machine can do, each limit measured in the same run.
+
+``python benchmarks/bench_limits.py`` writes ``benchmarks/results/limits.json``. A row says what the stage is, its
+limit, the ratio of the two, and what was asked of it. ``--huge`` adds a checkpoint of 10 GB (40 GB of free disk).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import statistics
+import sys
+import tempfile
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from machine import ROOT, provenance
+from measuring import hot_write, in_turns, interpreter, kernel_lines, peak_memory, pywts_script, run
+from subjects import tensors, yolo
+
+MANY = 100_000
+FLAT = 20_000_000
+SIZES = (2_500_000, 25_000_000, 250_000_000)  # float32: checkpoints of 10 MB, 100 MB and 1 GB
+HUGE = 2_500_000_000
+HUGE_NEEDS = 40 << 30
+
+OPENED = """
+import sys
+from time import perf_counter
+import pywts.exporting as exporting
+from pywts.checkpoint import archive, choosing, pickled, rebuild, zip
+from pywts.limits import DEFAULT_LIMITS
+start = perf_counter()
+checkpoint = exporting.open_source(sys.argv[1], DEFAULT_LIMITS)
+found = choosing.choose(checkpoint, "auto").state.items
+print(perf_counter() - start, len(found))
+"""
+
+UNPICKLED = """
+import io, pickle, sys, zipfile
+from collections import OrderedDict
+from time import perf_counter
+
+class Tensor:
+    def __init__(self, storage, offset, size, stride, *more):
+        self.storage, self.offset, self.size, self.stride = storage, offset, size, stride
+
+class Unpickler(pickle.Unpickler):
+    def find_class(self, module, name):
+        return OrderedDict if name == "OrderedDict" else Tensor if name.startswith("_rebuild") else name
+
+    def persistent_load(self, pid):
+        return pid
+
+start = perf_counter()
+archive = zipfile.ZipFile(sys.argv[1])
+data = next(name for name in archive.namelist() if name.endswith("data.pkl"))
+found = Unpickler(io.BytesIO(archive.read(data))).load()
+print(perf_counter() - start, len(found))
+"""
+
+
+def main() -> int:
+    """Run everything, print it, keep it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--folder", type=Path, help="where models and outputs lie (default: a temporary folder)")
+    parser.add_argument("--rounds", type=int, default=7, help="rounds of each row (default 7)")
+    parser.add_argument("--huge", action="store_true", help="export a checkpoint of 10 GB too")
+    parser.add_argument("--no-results", action="store_true", help="keep no results, only print them")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="pywts-bench-") as temporary:
+        folder = arguments.folder or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        rows = [
+            *starts(arguments.rounds),
+            *commands(folder, arguments.rounds),
+            *encode(folder),
+            *in_process(folder, arguments.rounds),
+            *shapes(folder, arguments.rounds),
+            opening(folder, arguments.rounds),
+            *variants(folder, arguments.rounds),
+            *sizes(folder),
+            *(huge(folder) if arguments.huge else ()),
+        ]
+        results = {"machine": provenance(folder), "limits": rows}
+    if not arguments.no_results:
+        target = ROOT / "benchmarks" / "results" / "limits.json"
+        target.parent.mkdir(exist_ok=True)
+        target.write_text(json.dumps(results, indent=1) + "\n")
+    print(table(rows))
+    return 0 if all(row.get("equal", True) for row in rows) else 1
+
+
+Row = dict[str, object]
+
+
+def row(stage: str, limit: str, ratio: float, asked: str, goal: str, **more: object) -> Row:
+    """One line of the table. ``asked`` and ``goal`` begin with "<" or ">", as the ratio should be to them."""
+    return {"stage": stage, "limit": limit, "ratio": ratio, "asked": asked, "goal": goal, **more}
+
+
+def starts(rounds: int) -> Iterable[Row]:
+    """What users wait for before anything is done."""
+    found = in_turns(
+        {
+            "argparse": lambda: run([*interpreter(), "-c", "import argparse"]),
+            "version": lambda: run([pywts_script(), "--version"]),
+            "import": lambda: run([*interpreter(), "-c", "import pywts; pywts.export"]),
+        },
+        3 * rounds,
+    )
+    limit = "interpreter importing argparse"
+    yield row("pywts --version", limit, found["version"] / found["argparse"], "<1.4", "<1.2")
+    yield row("import pywts; pywts.export", limit, found["import"] / found["argparse"], "<1.6", "<1.3")
+
+
+def commands(folder: Path, rounds: int) -> Iterable[Row]:
+    """Whole commands, and their memory."""
+    out, hot = folder / "out.wts", folder / "hot.bin"
+    for letter, what, asked, goal in (("n", "3 M", "<1.5", "<1.25"), ("x", "68 M", "<1.3", "<1.15")):
+        source = yolo(folder, letter, "float16")
+        command = [pywts_script(), "export", str(source), "-o", str(out), "--quiet"]
+        run(command)
+        size = out.stat().st_size
+        found = in_turns(
+            {
+                "argparse": lambda: run([*interpreter(), "-c", "import argparse"]),
+                "hot": lambda size=size: hot_write(hot, size),
+                "command": lambda command=command: run(command),
+            },
+            rounds if letter == "x" else 3 * rounds,
+            lambda: remove(out, hot),
+        )
+        limit = "interpreter importing argparse + reserved write of a hot buffer"
+        ratio = found["command"] / (found["argparse"] + found["hot"])
+        yield row(f"whole command, {what} float16", limit, ratio, asked, goal, seconds=found["command"])
+        memory = peak_memory(command) - peak_memory([*interpreter(), "-c", "import argparse"])
+        yield row(f"peak memory, {what} float16", "MB over the interpreter", memory / 2**20, "<64", "<32")
+    remove(out, hot)
+
+
+def encode(folder: Path) -> Iterable[Row]:
+    """The kernels in L2 against a copy of the text there."""
+    found = {line["kernel"]: line["bytes_per_second"] for line in kernel_lines(folder) if line["where"] == "L2"}
+    for kernel, asked, goal in (("avx512", ">0.9", ">1.0"), ("avx2", ">0.35", ">0.5")):
+        if kernel in found:
+            yield row(f"encode in L2, {kernel}", "memcpy of the text", found[kernel] / found["memcpy"], asked, goal)
+
+
+def in_process(folder: Path, rounds: int) -> Iterable[Row]:
+    """``pywts.export`` of cached files, by dtype, against the write of as many bytes."""
+    for dtype, asked, goal in (
+        ("float16", ">0.85", ">0.95"),
+        ("float32", ">0.8", ">0.9"),
+        ("bfloat16", ">0.8", ">0.9"),
+    ):
+        yield against_write(f"in process, 68 M {dtype}", yolo(folder, "x", dtype), folder, rounds, asked, goal)
+
+
+def against_write(stage: str, source: Path, folder: Path, rounds: int, asked: str, goal: str) -> Row:
+    """A row of an export against the reserved write of as many bytes."""
+    import pywts
+
+    out, hot = folder / "out.wts", folder / "hot.bin"
+    done = pywts.export(source, out)
+    equal = pywts.verify(out, source).equal
+    found = in_turns(
+        {"export": lambda: pywts.export(source, out), "hot": lambda: hot_write(hot, done.bytes)},
+        rounds,
+        lambda: remove(out, hot),
+    )
+    remove(out, hot)
+    limit = "reserved write of a hot buffer"
+    return row(stage, limit, found["hot"] / found["export"], asked, goal, seconds=found["export"], equal=equal)
+
+
+def shapes(folder: Path, rounds: int) -> Iterable[Row]:
+    """Tensors that are not contiguous, and dtypes that are wide, against contiguous float32 of the same count."""
+    import pywts
+
+    out = folder / "out.wts"
+    plain = tensors(folder, "float32", "flat", FLAT, 8)
+    for what, dtype, shape, asked, goal in (
+        ("float64", "float64", "flat", ">0.6", ">0.8"),
+        ("int64", "int64", "flat", ">0.6", ">0.8"),
+        ("permuted, 4 axes", "float32", "channels_last", ">0.5", ">0.8"),
+        ("transposed, 2 axes", "float32", "transposed", ">0.5", ">0.8"),
+    ):
+        source = tensors(folder, dtype, shape, FLAT, 8)
+        pywts.export(source, out)
+        equal = pywts.verify(out, source).equal
+        found = in_turns(
+            {"it": lambda source=source: pywts.export(source, out), "plain": lambda: pywts.export(plain, out)},
+            rounds,
+            lambda: remove(out),
+        )
+        yield row(what, "contiguous float32", found["plain"] / found["it"], asked, goal, equal=equal)
+    remove(out)
+
+
+def opening(folder: Path, rounds: int) -> Row:
+    """A checkpoint of very many tensors, from bytes to named tensors."""
+    source = tensors(folder, "float32", "flat", 4 * MANY, MANY)
+    medians = {}
+    for name, script in (("pywts", OPENED), ("unpickler", UNPICKLED)):
+        told = [run([*interpreter(), "-c", script, str(source)]).stdout.split() for _ in range(rounds)]
+        assert all(int(count) == MANY for _, count in told)
+        medians[name] = statistics.median(float(spent) for spent, _ in told)
+    limit = "zipfile and the C unpickler with callbacks"
+    ratio = medians["unpickler"] / medians["pywts"]
+    return row("opening 100,000 tensors, times faster", limit, ratio, ">5", ">15", seconds=medians["pywts"])
+
+
+def variants(folder: Path, rounds: int) -> Iterable[Row]:
+    """What can be asked of an export beside the export."""
+    import pywts
+
+    source = yolo(folder, "x", "float16")
+    out, hot = folder / "out.wts", folder / "hot.bin"
+    size = pywts.export(source, out).bytes
+    ways: dict[str, Callable[[], object]] = {
+        "checked": lambda: pywts.export(source, out),
+        "unchecked": lambda: pywts.export(source, out, check=False),
+    }
+    found = in_turns(ways, 2 * rounds, lambda: remove(out))
+    limit = "export without the check"
+    yield row("CRC32 of every storage", limit, found["unchecked"] / found["checked"], ">0.95", ">0.98")
+    ways = {
+        "export": lambda: pywts.export(source, out, durable=True),
+        "write": lambda: hot_write(hot, size, durable=True),
+    }
+    found = in_turns(ways, rounds, lambda: remove(out, hot))
+    yield row(
+        "durable export", "write and fdatasync of the same bytes", found["write"] / found["export"], ">0.9", ">0.95"
+    )
+    remove(out, hot)
+
+
+def sizes(folder: Path) -> Iterable[Row]:
+    """How time grows with the checkpoint: seconds a byte, against those of the middle size."""
+    import pywts
+
+    out = folder / "out.wts"
+    rates = {}
+    for values in SIZES:
+        source = tensors(folder, "float32", "flat", values, 50)
+        found = in_turns({"": lambda source=source: pywts.export(source, out)}, 5, lambda: remove(out))
+        rates[values] = found[""] / values
+        remove(out)
+        if values == max(SIZES):
+            source.unlink()
+    for values in (min(SIZES), max(SIZES)):
+        ratio = rates[values] / rates[SIZES[1]]
+        what = f"{4 * values // 10**6:,} MB of checkpoint, time a byte"
+        yield row(what, "the same at 100 MB", ratio, "<1.15", "<1.15", seconds=rates[values] * values)
+
+
+def huge(folder: Path) -> Iterable[Row]:
+    """A checkpoint of 10 GB: its text is 22.5 GB."""
+    if shutil.disk_usage(folder).free < HUGE_NEEDS:
+        print("SKIPPED the checkpoint of 10 GB: it needs 40 GB of free disk", file=sys.stderr)
+        return
+    source = tensors(folder, "float32", "flat", HUGE, 200)
+    try:
+        yield against_write("in process, 10 GB of float32", source, folder, 1, ">0.9", ">0.9")
+        out = folder / "out.wts"
+        command = [pywts_script(), "export", str(source), "-o", str(out), "--quiet"]
+        memory = peak_memory(command) - peak_memory([*interpreter(), "-c", "import argparse"])
+        remove(out)
+        yield row("peak memory, 10 GB of float32", "MB over the interpreter", memory / 2**20, "<64", "<32")
+    finally:
+        source.unlink()
+
+
+def remove(*paths: Path) -> None:
+    """Files that a round leaves: an existing one would have to be freed within the time of the next."""
+    for path in paths:
+        path.unlink(missing_ok=True)
+
+
+def met(ratio: float, bound: str) -> bool:
+    """Whether a ratio is on the right side of "<1.5" or ">0.8"."""
+    return ratio <= float(bound[1:]) if bound[0] == "<" else ratio >= float(bound[1:])
+
+
+def table(rows: list[Row]) -> str:
+    """The rows, in Markdown."""
+    lines = ["| stage | held against | ratio | asked | goal |", "| --- | --- | ---: | ---: | ---: |"]
+    for one in rows:
+        ratio, asked, goal = one["ratio"], str(one["asked"]), str(one["goal"])
+        assert isinstance(ratio, float)
+        judged = "" if met(ratio, asked) else " **missed**"
+        lines.append(f"| {one['stage']} | {one['limit']} | {ratio:.2f}{judged} | {asked} | {goal} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,103 @@
+"""How everything here is timed: contenders in turn, in one run; medians; equal bytes or no result."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from machine import ROOT
+
+BLOCK = bytes(1 << 20)
+
+
+def run(command: list[str], env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end; a failure ends the benchmark."""
+    done = subprocess.run(command, capture_output=True, text=True, env=env, check=False)
+    if done.returncode:
+        raise SystemExit(f"{' '.join(command)} failed:\n{done.stdout}{done.stderr}")
+    return done
+
+
+def interpreter() -> list[str]:
+    """The command of the Python that runs this."""
+    return [sys.executable]
+
+
+def pywts_script() -> str:
+    """The installed console script."""
+    beside = Path(sys.executable).with_name("pywts")
+    found = str(beside) if beside.exists() else shutil.which("pywts")
+    if not found:
+        raise SystemExit("install pywts first: pip install .")
+    return found
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """How long one call takes."""
+    start = perf_counter()
+    work()
+    return perf_counter() - start
+
+
+def in_turns(
+    contenders: Mapping[str, Callable[[], object]], rounds: int, before: Callable[[], object] = lambda: None
+) -> dict[str, float]:
+    """The median seconds of each contender, all in turn in every round; ``before`` runs untimed before each call."""
+    times: dict[str, list[float]] = {name: [] for name in contenders}
+    for _ in range(rounds):
+        for name, work in contenders.items():
+            before()
+            times[name].append(seconds(work))
+    return {name: statistics.median(found) for name, found in times.items()}
+
+
+def hot_write(path: Path, size: int, durable: bool = False) -> None:
+    """The limit of any export: a buffer that lies in the cache, written into space that was reserved."""
+    from pywts._core import reserve
+
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    try:
+        reserve(descriptor, size)
+        left = size
+        while left:
+            left -= os.write(descriptor, BLOCK[: min(left, len(BLOCK))] if left < len(BLOCK) else BLOCK)
+        if durable:
+            os.fdatasync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def peak_memory(command: list[str]) -> int:
+    """The largest resident size of a command, in bytes."""
+    # A small process in between: the system counts the memory of whoever starts a command as the command's.
+    script = (
+        "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL); "
+        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+    )
+    return int(run([*interpreter(), "-c", script, *command]).stdout.split()[-1]) * 1024
+
+
+def kernel_lines(folder: Path) -> list[dict[str, Any]]:
+    """Every kernel's rate from L2 and from DRAM, and memcpy's, by the benchmark in C++."""
+    build = folder / "cpp"
+    run(["cmake", "-S", str(ROOT), "-B", str(build), "-DPYWTS_PYTHON=OFF", "-DPYWTS_BENCHMARKS=ON"])
+    run(["cmake", "--build", str(build), "--target", "encode_kernels", "--parallel"])
+    return [json.loads(line) for line in run([str(next(build.rglob("encode_kernels")))]).stdout.splitlines()]
+
+
+def digest(path: Path) -> str:
+    """The SHA-256 of a file."""
+    found = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            found.update(block)
+    return found.hexdigest()
