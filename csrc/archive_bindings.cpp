@@ -30,6 +30,16 @@ class ArchiveDirectory {
     return result;
   }
 
+  // (name, packed bytes, size, CRC32) of every entry.
+  py::list records() const {
+    py::list result(directory_.entries().size());
+    std::size_t i = 0;
+    for (const zip::Entry& entry : directory_.entries()) {
+      result[i++] = py::make_tuple(decode(entry.name), entry.packed, entry.size, entry.crc);
+    }
+    return result;
+  }
+
   // (offset of its data in the file, packed bytes, size, CRC32, whether it is stored), or None.
   py::object find(const py::str& name, int file) const {
     const auto raw =
@@ -95,6 +105,7 @@ void bind_archive(py::module_& module) {
   py::class_<ArchiveDirectory>(module, "ArchiveDirectory")
       .def(py::init<py::bytes, std::uint64_t, std::uint64_t>())
       .def("names", &ArchiveDirectory::names)
+      .def("records", &ArchiveDirectory::records)
       .def("find", &ArchiveDirectory::find)
       .def("stored", &ArchiveDirectory::stored);
 }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <exception>
 #include <memory>
 #include <string>
@@ -14,6 +15,7 @@
 #include "view_arguments.hpp"
 #include "wts.hpp"
 #include "wts/memory.hpp"
+#include "wts/statistics.hpp"
 #include "wts/values.hpp"
 
 namespace py = pybind11;
@@ -148,6 +150,47 @@ std::vector<std::uint32_t> sums_of(const std::vector<const PyValues*>& given) {
   return checksums(all);
 }
 
+py::tuple floats_of(const std::array<std::uint32_t, Statistics::kShown>& bits, std::uint64_t count) {
+  py::tuple result(std::min<std::uint64_t>(count, bits.size()));
+  for (std::size_t i = 0; i < result.size(); ++i) {
+    float value;
+    std::memcpy(&value, &bits[i], sizeof value);
+    result[i] = py::float_(static_cast<double>(value));
+  }
+  return result;
+}
+
+// (values, finite ones, minimum, maximum, mean, sum of squares, zeros, negative zeros, NaNs, overflow, underflow and
+// subnormal in float16, {upper nine bits: count}, first values, last values), or the index of a value that overflows
+// float32.
+py::object as_object(const Statistics& found) {
+  if (found.overflow >= 0) return py::int_(found.overflow);
+  py::dict exponents;
+  for (std::size_t i = 0; i < found.exponents.size(); ++i) {
+    if (found.exponents[i] != 0) exponents[py::int_(i)] = found.exponents[i];
+  }
+  return py::make_tuple(found.count, found.finite, found.minimum, found.maximum, found.mean, found.squares, found.zeros,
+                        found.negative_zeros, found.nans, found.half_overflow, found.half_underflow,
+                        found.half_subnormal, exponents, floats_of(found.first, found.count),
+                        floats_of(found.last, found.count));
+}
+
+py::list statistics_of(const std::vector<const PyValues*>& given) {
+  std::vector<const Values*> all;
+  for (const PyValues* each : given) {
+    if (each == nullptr) throw py::value_error("None has no values");
+    all.push_back(each);
+  }
+  std::vector<Statistics> found;
+  {
+    const py::gil_scoped_release released;
+    found = statistics(all);
+  }
+  py::list result;
+  for (const Statistics& each : found) result.append(as_object(each));
+  return result;
+}
+
 // Decodes 9 bytes a value into fresh memory; the offset of the first byte that does not belong there, or -1.
 std::int64_t decode(const py::buffer& text, std::uintptr_t address) {
   const py::buffer_info info = text.request();
@@ -215,6 +258,7 @@ void bind_reader(py::module_& module) {
 
   module.def("compare", &compare_pairs);
   module.def("checksums", &sums_of);
+  module.def("statistics", &statistics_of);
   module.def("decode", &decode);
 }
 

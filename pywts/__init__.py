@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from .families.recipes import recipes as recipes
     from .families.weights import Weights as Weights
     from .headers import get_include as get_include
+    from .inspection.facts import Inspection as Inspection
+    from .inspection.inspecting import inspect as inspect
     from .limits import DEFAULT_LIMITS as DEFAULT_LIMITS
     from .limits import Limits as Limits
     from .reading import StoredTensor as StoredTensor
@@ -66,6 +68,8 @@ _HOMES = {
     "TensorDifference": "comparing",
     "convert": "converting",
     "Converted": "converting",
+    "inspect": "inspection.inspecting",
+    "Inspection": "inspection.facts",
     "Sidecar": "sidecar",
     "SidecarTensor": "sidecar",
     "get_include": "headers",

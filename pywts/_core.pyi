@@ -67,6 +67,7 @@ class ArchiveError(Exception):
 class ArchiveDirectory:
     def __init__(self, records: bytes, at: int, count: int, /) -> None: ...
     def names(self) -> list[str]: ...
+    def records(self) -> list[tuple[str, int, int, int]]: ...
     def find(self, name: str, file: int, /) -> tuple[int, int, int, int, bool] | None: ...
     def stored(self, folder: str, file: int, /) -> dict[str, tuple[int, int]]: ...
 
@@ -74,6 +75,28 @@ def compare(
     pairs: list[tuple[Values, Values]], first_only: bool, /
 ) -> list[tuple[int, int, int, int, int, float, float, int]]: ...
 def checksums(all: list[Values], /) -> list[int]: ...
+def statistics(
+    all: list[Values], /
+) -> list[
+    int
+    | tuple[
+        int,
+        int,
+        float,
+        float,
+        float,
+        float,
+        int,
+        int,
+        int,
+        int,
+        int,
+        int,
+        dict[int, int],
+        tuple[float, ...],
+        tuple[float, ...],
+    ]
+]: ...
 def decode(text: Buffer, address: int, /) -> int: ...
 
 @final

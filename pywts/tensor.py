@@ -99,19 +99,26 @@ class Tensor:
             count *= size
         return count
 
-    def values(self) -> Any:
-        """All values as a NumPy float32 array of the tensor's shape; meant for a recipe's small tensors."""
-        import numpy
-
+    def widened(self) -> bytearray:
+        """All values as float32 in C order, 4 bytes each, in native byte order; meant for small tensors."""
         from ._core import file_widened, memory_widened
 
         storage = self.storage.load() if self.storage.load is not None else self.storage
         view = (self.dtype, storage.swapped, self.half, self.offset, self.shape, self.strides)
         if storage.file >= 0:
-            data = file_widened(storage.file, storage.file_offset, storage.size, *view)
-        else:
-            data = memory_widened(storage.address, storage.size, *view)
-        return numpy.frombuffer(data, numpy.float32).reshape(self.shape)
+            return file_widened(storage.file, storage.file_offset, storage.size, *view)
+        return memory_widened(storage.address, storage.size, *view)
+
+    def values(self) -> Any:
+        """All values as a NumPy float32 array of the tensor's shape; meant for a recipe's small tensors."""
+        import numpy
+
+        return numpy.frombuffer(self.widened(), numpy.float32).reshape(self.shape)
+
+    def floats(self) -> list[float]:
+        """All values in C order, without NumPy; meant for a few."""
+        values: list[float] = [*memoryview(self.widened()).cast("f")]
+        return values
 
     def renamed(self, name: str) -> Tensor:
         """The same view under another name."""

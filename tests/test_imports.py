@@ -92,6 +92,17 @@ def test_small_commands_load_nothing_heavy(arguments: list[str]) -> None:
     assert not heavy(loaded) - {"shutil"}  # argparse asks it for the terminal's width
 
 
+@pytest.mark.parametrize("flags", [[], ["--check"], ["--stats"], ["--tensor", "w"], ["--tensors"]], ids=str)
+def test_inspecting_loads_neither_numpy_nor_jinja2_nor_torch(flags: list[str], source: Path) -> None:
+    loaded = newly_loaded("from pywts.cli import main; assert main(sys.argv[1:]) == 0", "inspect", source, *flags)
+    assert not {name.split(".")[0] for name in loaded} & {"torch", "numpy", "jinja2"}
+
+
+def test_inspecting_in_process_loads_nothing_heavy(source: Path) -> None:
+    loaded = newly_loaded("import pywts; pywts.inspect(sys.argv[1], check=True, statistics=True)", source)
+    assert not heavy(loaded)
+
+
 @pytest.mark.parametrize("command", ["verify", "diff"])
 def test_comparing_loads_nothing_heavy(command: str, source: Path, written: Path) -> None:
     script = "from pywts.cli import main; assert main(sys.argv[1:]) == 0"
@@ -117,6 +128,7 @@ CALLS = {
     "verify": "pywts.verify(written, source).equal",
     "diff": "pywts.diff(written, source).equal",
     "convert": "pywts.convert(written, f'{source}.npz').values == 6",
+    "inspect": "pywts.inspect(source).model.classes == 3",
     "get_include": "__import__('os').path.exists(pywts.get_include() + '/wts.hpp')",
 }
 """A call of every public function."""

@@ -4,13 +4,10 @@
 #include <atomic>
 #include <cmath>
 #include <cstring>
-#include <exception>
-#include <mutex>
-#include <system_error>
-#include <thread>
 
 #include "wts/checksum.hpp"
 #include "wts/error.hpp"
+#include "wts/parallel.hpp"
 
 namespace pywts {
 
@@ -32,10 +29,8 @@ void read_line(const WtsFile& file, const wts::tensor& line, std::uint64_t begin
 
 namespace {
 
-constexpr std::uint64_t kPart = wts::detail::chunk;           // values: text and both sides stay near L2
-constexpr std::uint64_t kLongPart = std::uint64_t{4} << 20;   // where a part costs more than it holds
-constexpr std::uint64_t kPerThread = std::uint64_t{1} << 20;  // values that make another thread pay
-constexpr std::uint64_t kMostThreads = 8;
+constexpr std::uint64_t kPart = wts::detail::chunk;          // values: text and both sides stay near L2
+constexpr std::uint64_t kLongPart = std::uint64_t{4} << 20;  // where a part costs more than it holds
 
 bool flat(const View& view) noexcept {
   std::int64_t step = 1;
@@ -172,34 +167,6 @@ void join(Difference& sum, const Difference& part) noexcept {
   sum.most = std::max(sum.most, part.most);
   sum.sum += part.sum;
   sum.ulp = std::max(sum.ulp, part.ulp);
-}
-
-// Runs `work(next)` on as many threads as pay for so many values; each takes tasks from `next` until there are none.
-// Rethrows the first exception, which stops the others at their next task.
-template <class Work>
-void in_parallel(std::uint64_t values, std::size_t tasks, const Work& work) {
-  std::atomic<std::size_t> next{0};
-  std::exception_ptr thrown;
-  std::mutex mutex;
-  const auto guarded = [&] {
-    try {
-      work(next);
-    } catch (...) {
-      const std::lock_guard<std::mutex> lock(mutex);
-      if (thrown == nullptr) thrown = std::current_exception();
-      next = tasks;
-    }
-  };
-  const std::uint64_t cores = std::max(1u, std::thread::hardware_concurrency());
-  const std::uint64_t count = std::min({cores, kMostThreads, values / kPerThread + 1, std::uint64_t{tasks}});
-  std::vector<std::thread> others;
-  try {
-    while (others.size() + 1 < count) others.emplace_back(guarded);
-  } catch (const std::system_error&) {  // then with fewer
-  }
-  guarded();
-  for (std::thread& other : others) other.join();
-  if (thrown != nullptr) std::rethrow_exception(thrown);
 }
 
 std::unique_ptr<wts::detail::book> opened(const std::string& path) {

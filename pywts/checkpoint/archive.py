@@ -65,6 +65,10 @@ class Archive:
         """The files' names, in the order of the directory; a byte that is no text stands as a surrogate."""
         return self._directory.names()
 
+    def records(self) -> list[tuple[str, int, int, int]]:
+        """(name, packed bytes, bytes, CRC32) of every file, as the directory has them."""
+        return self._directory.records()
+
     def find(self, name: str) -> Entry | None:
         """An entry, its local header compared with the directory; None where no file has the name."""
         try:

@@ -86,6 +86,10 @@ class LiveCheckpoint:
             return _array(value, name)
         return None
 
+    def trainable(self, value: Any) -> bool | None:
+        """Whether a tensor requires a gradient; None for an array."""
+        return bool(value.requires_grad) if _is_torch_tensor(value) else None
+
     def same(self, a: Any, b: Any) -> bool:
         """Whether two values are one object."""
         return a is b

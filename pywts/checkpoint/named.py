@@ -69,6 +69,10 @@ class NamedTensors:
             return None
         return value if value.name == name else value.renamed(name)
 
+    def trainable(self, value: Any) -> bool | None:  # noqa: ARG002
+        """Whether a tensor requires a gradient: these formats do not tell."""
+        return None
+
     def same(self, a: Any, b: Any) -> bool:
         """Whether two values are one object."""
         return a is b

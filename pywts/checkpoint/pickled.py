@@ -7,7 +7,7 @@ from ..errors import CheckpointError, LimitError, shown
 from ..tensor import Refused, Tensor
 from .allowlist import REFUSED_TENSORS, SIZED_MODULES
 from .objects import TooMany, attributes, class_name, mapping, sequence, value_of
-from .rebuild import Rebuilder
+from .rebuild import Rebuilder, requires_grad
 from .state_dict import TABLES
 
 TYPE_CHECKING = False
@@ -122,6 +122,10 @@ class PickledCheckpoint:
             return self._rebuilder.tensor(value, name)
         except TooMany as error:
             raise LimitError(f"{self.name}: tensor {shown(name)}: {error}") from None
+
+    def trainable(self, value: Any) -> bool | None:
+        """Whether a tensor requires a gradient, as far as the call that would rebuild it tells."""
+        return requires_grad(value)
 
     def same(self, a: Any, b: Any) -> bool:
         """Whether two values are one object."""

@@ -346,6 +346,22 @@ class Rebuilder:
         raise self._error(name, what)
 
 
+def requires_grad(node: object) -> bool | None:
+    """What a rebuild call says of the gradient; None where it says nothing."""
+    place = _GRADIENT.get(node.called or "") if type(node) is Node else None
+    given = arguments(node) if place is not None else []
+    told = value_of(given[place]) if place is not None and len(given) > place else None
+    return told if isinstance(told, bool) else None
+
+
+_GRADIENT = {
+    "torch._utils._rebuild_parameter": 1,
+    "torch._utils._rebuild_parameter_with_state": 1,
+    "torch._utils._rebuild_tensor_v2": 4,
+    "torch._utils._rebuild_tensor_v3": 4,
+}
+"""The place of requires_grad among a rebuild function's arguments."""
+
 _NUMPY_ORDERS = ("<", ">", "=", "|")
 _NUMPY_NAMES = {
     "f2": "float16", "f4": "float32", "f8": "float64", "b1": "bool", "i1": "int8", "i2": "int16", "i4": "int32",

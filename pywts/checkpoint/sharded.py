@@ -28,7 +28,7 @@ _SHARD_LIMIT = 10_000
 
 def open_index(file: SourceFile, limits: Limits, open_shard: Callable[[str, Limits], Checkpoint]) -> NamedTensors:
     """Read the index, then every shard."""
-    shards = _shards(file, limits)
+    shards = shards_of(file, limits)
     folder = os.path.dirname(file.path)
     missing = [shard for shard in shards if not os.path.exists(os.path.join(folder, shard))]
     if missing:
@@ -55,8 +55,8 @@ def open_index(file: SourceFile, limits: Limits, open_shard: Callable[[str, Limi
     return NamedTensors(file.name, f"model in {len(shards)} shards", root, limits, close)
 
 
-def _shards(file: SourceFile, limits: Limits) -> dict[str, set[str]]:
-    """The tensors' names by shard."""
+def shards_of(file: SourceFile, limits: Limits) -> dict[str, set[str]]:
+    """The names of the tensors by shard, as an index tells them."""
     import json
 
     if file.size > _INDEX_LIMIT:

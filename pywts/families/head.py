@@ -56,6 +56,15 @@ class Head:
         """Whether an attribute is a plain list."""
         return self._checkpoint.sequence(self._attributes.get(name)) is not None
 
+    def value(self, name: str) -> Any:
+        """A scalar attribute; None where there is none."""
+        return self._checkpoint.plain(self._attributes.get(name))
+
+    def numbers(self, name: str) -> tuple[Any, ...] | None:
+        """The scalars of an attribute that is a list; None where there is none."""
+        items = self._checkpoint.sequence(self._attributes.get(name))
+        return None if items is None else tuple(self._checkpoint.plain(item) for item in items)
+
     def tensor(self, name: str) -> Tensor | None:
         """A buffer, or an attribute that is a tensor; None where there is none that could be exported."""
         found = self._checkpoint.tensor(self.buffers.get(name, self._attributes.get(name)), self.prefix + name)

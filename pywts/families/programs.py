@@ -39,6 +39,23 @@ PROGRAMS = {
 }
 """By generation ("5u" is the anchor-free v5 of ultralytics) and task."""
 
+CONFIGS = {
+    "5": "yolov5/src/config.h",
+    "5u": "yolov8/include/config.h",
+    "7": "yolov7/include/config.h",
+    "8": "yolov8/include/config.h",
+    "9": "yolov9/include/config.h",
+    "10": "yolov10/include/config.h",
+    "11": "yolo11/include/config.h",
+    "12": "yolov12/include/config.h",
+    "13": "yolov13/include/config.h",
+    "26": "yolo26/include/config.h",
+}
+"""The file of tensorrtx whose constants are compiled into a generation's programs."""
+
+_OWN_OBB_INPUT = {"11", "12", "26"}
+"""Generations whose programs have an input size for obb alone."""
+
 _TASKS = {
     "DetectionModel": "detect",
     "DetectModel": "detect",
@@ -69,15 +86,37 @@ def next_command(checkpoint: Checkpoint, weights: Any, wts: str) -> str | None:
 
     None where the weights are of no family with such a program.
     """
+    found = program_of(checkpoint, weights)
+    if found is None:
+        return None
+    generation, _, program = found
+    stem = wts[: -len(".wts")] if wts.endswith(".wts") else wts
+    return f"./{program} -s {wts} {stem}.engine {_size(checkpoint, weights, generation) or '<size letter>'}"
+
+
+def program_of(checkpoint: Checkpoint, weights: Any) -> tuple[str, str, str] | None:
+    """(generation, task, program) that builds an engine from these weights; None where there is none."""
     name = checkpoint.class_name(weights) or ""
     if not checkpoint.is_module(weights) or not name.startswith(("ultralytics.", "models.")):
         return None
     generation = generation_of(checkpoint, weights)
-    program = PROGRAMS.get((generation, _TASKS.get(name.rpartition(".")[2], "")))
+    task = _TASKS.get(name.rpartition(".")[2], "")
+    program = PROGRAMS.get((generation, task))
     if program is None or not _LAYERS.get(generation, set()) >= _layers(checkpoint, weights, generation):
         return None
-    stem = wts[: -len(".wts")] if wts.endswith(".wts") else wts
-    return f"./{program} -s {wts} {stem}.engine {_size(checkpoint, weights, generation) or '<size letter>'}"
+    return generation, task, program
+
+
+def constants_of(generation: str, task: str) -> tuple[str, str, str]:
+    """What the program calls the number of classes, and the height and width of its input."""
+    classes = {"classify": "kClsNumClass", "pose": "kPoseNumClass", "obb": "kObbNumClass"}.get(task, "kNumClass")
+    own = {"classify": "Cls", "obb": "Obb" if generation in _OWN_OBB_INPUT else ""}.get(task, "")
+    return classes, f"k{own}InputH", f"k{own}InputW"
+
+
+def size_of(checkpoint: Checkpoint, weights: Any) -> str | None:
+    """The size as the generation's program takes it: a letter for most; None where the checkpoint does not say."""
+    return _size(checkpoint, weights, generation_of(checkpoint, weights)) or None
 
 
 def generation_of(checkpoint: Checkpoint, weights: Any) -> str:

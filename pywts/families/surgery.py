@@ -35,10 +35,13 @@ def operate(checkpoint: Checkpoint, chosen: Chosen, recipe: str | Callable[[Weig
     if recipe == "none":
         return untouched
     if recipe == "auto":
-        name = checkpoint.class_name(chosen.value) or ""
-        if name.startswith("ultralytics.") and checkpoint.is_module(chosen.value):
+        if _is_of_ultralytics(checkpoint, chosen):
             return untouched.replace(notes=_anchor_free(checkpoint, chosen))  # by far the most; none needs one
-        return _recognised(checkpoint, chosen, untouched)
+        weights = _weights(checkpoint, chosen)
+        found, warnings = _recognise(weights)
+        if found is None:
+            return untouched.replace(warnings=warnings)
+        return _operated(weights, found.apply(weights), found.name, found.dialect)
     weights = _weights(checkpoint, chosen)
     if callable(recipe):
         called = shown(getattr(recipe, "__name__", type(recipe).__name__))
@@ -47,8 +50,8 @@ def operate(checkpoint: Checkpoint, chosen: Chosen, recipe: str | Callable[[Weig
         raise OptionError(f"recipe is a {type(recipe).__name__}, neither a name nor a callable")
     from .recipes import recipe_of
 
-    found, parameters = recipe_of(recipe)
-    return _operated(weights, found.apply(weights, **parameters), recipe, found.dialect)
+    asked, parameters = recipe_of(recipe)
+    return _operated(weights, asked.apply(weights, **parameters), recipe, asked.dialect)
 
 
 def _anchor_free(checkpoint: Checkpoint, chosen: Chosen) -> tuple[str, ...]:
@@ -57,18 +60,34 @@ def _anchor_free(checkpoint: Checkpoint, chosen: Chosen) -> tuple[str, ...]:
     return ("anchor-free v5u of ultralytics: nothing to add; the programs of yolov8 read it, those of yolov5 do not",)
 
 
-def _recognised(checkpoint: Checkpoint, chosen: Chosen, untouched: Operated) -> Operated:
+def recognised(checkpoint: Checkpoint, chosen: Chosen) -> Operated:
+    """What ``operate(checkpoint, chosen, "auto")`` would choose, without the surgery: the tensors are as they were."""
+    untouched = Operated(chosen.state.items, "none", "double")
+    if _is_of_ultralytics(checkpoint, chosen):
+        return untouched.replace(notes=_anchor_free(checkpoint, chosen))
+    recipe, warnings = _recognise(_weights(checkpoint, chosen))
+    if recipe is None:
+        return untouched.replace(warnings=warnings)
+    return untouched.replace(recipe=recipe.name, dialect=recipe.dialect, notes=(f"{recipe.name}: {recipe.summary}",))
+
+
+def _is_of_ultralytics(checkpoint: Checkpoint, chosen: Chosen) -> bool:
+    name = checkpoint.class_name(chosen.value) or ""
+    return name.startswith("ultralytics.") and checkpoint.is_module(chosen.value)
+
+
+def _recognise(weights: Weights) -> tuple[Recipe | None, tuple[str, ...]]:
+    """The recipe whose mark is found; where there is none, what the weights look like."""
     from .recipes import RECIPES
 
-    weights = _weights(checkpoint, chosen)
     for recipe in RECIPES:
         if recipe.detect is not None and recipe.detect(weights):
-            return _operated(weights, recipe.apply(weights), recipe.name, recipe.dialect)
+            return recipe, ()
     for recipe in RECIPES:
         looks = recipe.suggest(weights) if recipe.suggest is not None else None
         if looks is not None:
-            return untouched.replace(warnings=(_suggestion(recipe, looks),))
-    return untouched
+            return None, (_suggestion(recipe, looks),)
+    return None, ()
 
 
 def _suggestion(recipe: Recipe, looks: str) -> str:
