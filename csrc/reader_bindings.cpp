@@ -36,6 +36,30 @@ py::str text_of(std::string_view text) {
   return result;
 }
 
+// Memory of a Python object that is written to without the GIL, and stays alive so long: an address would outlive it.
+class Output {
+ public:
+  Output(const py::handle& object, std::uint64_t values) {
+    if (PyObject_GetBuffer(object.ptr(), &buffer_, PyBUF_WRITABLE) != 0) throw py::error_already_set();
+    if (static_cast<std::uint64_t>(buffer_.len) == values * sizeof(float)) return;
+    PyBuffer_Release(&buffer_);
+    throw py::value_error("the memory is not of as many bytes as the values take");
+  }
+  Output(Output&& other) noexcept : buffer_(std::exchange(other.buffer_, Py_buffer{})) {}
+  Output& operator=(Output&&) = delete;
+  ~Output() { PyBuffer_Release(&buffer_); }  // of nothing once it was moved
+
+  float* values() const noexcept { return static_cast<float*>(buffer_.buf); }
+  // The same, for memory that was not touched before.
+  float* fresh() const noexcept {
+    prepare_fresh(buffer_.buf, static_cast<std::size_t>(buffer_.len));
+    return values();
+  }
+
+ private:
+  Py_buffer buffer_{};
+};
+
 // Values for Python; what holds their memory is kept alive.
 struct PyValues : Values {
   py::object owner;
@@ -61,25 +85,24 @@ class Reader {
   }
 
   // Decodes a tensor into fresh memory.
-  void read(std::size_t index, std::uintptr_t address) const {
+  void read(std::size_t index, const py::handle& memory) const {
     const wts::tensor& tensor = at(index);
+    const Output output(memory, tensor.count);
     const py::gil_scoped_release released;
-    auto* const values = reinterpret_cast<float*>(address);
-    prepare(values, tensor.count);
     wts::error why;
-    if (!weights().try_read(tensor, 0, tensor.count, values, &why)) throw wts::error(why);
+    if (!weights().try_read(tensor, 0, tensor.count, output.fresh(), &why)) throw wts::error(why);
   }
 
-  // The same for every tensor: an address for each.
-  void read_all(const std::vector<std::uintptr_t>& addresses) const {
-    if (addresses.size() != weights().size()) throw py::value_error("an address for each tensor is needed");
+  // The same for every tensor: memory for each.
+  void read_all(const py::list& memory) const {
+    if (memory.size() != weights().size()) throw py::value_error("memory for each tensor is needed");
+    std::vector<Output> outputs;
+    outputs.reserve(memory.size());
+    for (const wts::tensor& tensor : weights()) outputs.emplace_back(memory[outputs.size()], tensor.count);
     const py::gil_scoped_release released;
     std::vector<float*> places;
-    places.reserve(addresses.size());
-    for (const std::uintptr_t address : addresses) {
-      places.push_back(reinterpret_cast<float*>(address));
-      prepare(places.back(), weights()[places.size() - 1].count);
-    }
+    places.reserve(outputs.size());
+    for (const Output& output : outputs) places.push_back(output.fresh());
     weights().read_all(places.data());
   }
 
@@ -100,9 +123,6 @@ class Reader {
   const wts::tensor& at(std::size_t index) const {
     if (index >= weights().size()) throw py::index_error();
     return weights()[index];
-  }
-  static void prepare(float* values, std::uint64_t count) {
-    prepare_fresh(values, static_cast<std::size_t>(count) * sizeof *values);
   }
 
   const wts::weights& weights() const noexcept { return file_->weights(); }
@@ -192,18 +212,17 @@ py::list statistics_of(const std::vector<const PyValues*>& given) {
 }
 
 // Decodes 9 bytes a value into fresh memory; the offset of the first byte that does not belong there, or -1.
-std::int64_t decode(const py::buffer& text, std::uintptr_t address) {
+std::int64_t decode(const py::buffer& text, const py::handle& memory) {
   const py::buffer_info info = text.request();
   const auto* const from = static_cast<const char*>(info.ptr);
   const auto size = static_cast<std::size_t>(info.size * info.itemsize);
-  auto* const to = reinterpret_cast<float*>(address);
+  const Output output(memory, size / 9);
   const py::gil_scoped_release released;
   const wts::kernel* const kernel = wts::choose_kernel();
   if (kernel == nullptr) {
     wts::parse({from, size});  // throws the error that says why
   }
-  prepare_fresh(to, size / 9 * sizeof *to);
-  if (size % 9 == 0 && kernel->decode(from, size / 9, to)) return -1;
+  if (size % 9 == 0 && kernel->decode(from, size / 9, output.fresh())) return -1;
   return static_cast<std::int64_t>(wts::first_wrong({from, size}));
 }
 
@@ -238,11 +257,12 @@ void bind_reader(py::module_& module) {
                   })
       .def_property_readonly("size", &PyValues::size)
       .def_property_readonly("part", &PyValues::part)
-      .def("read", [](const PyValues& self, std::uint64_t begin, std::uint64_t end, std::uintptr_t address) {
+      .def("read", [](const PyValues& self, std::uint64_t begin, std::uint64_t end, const py::handle& memory) {
         if (begin > end || end > self.size()) throw py::index_error();
+        const Output output(memory, end - begin);
         const py::gil_scoped_release released;
         Workspace workspace;
-        auto* bits = reinterpret_cast<std::uint32_t*>(address);
+        auto* bits = reinterpret_cast<std::uint32_t*>(output.values());
         for (const std::uint64_t part = self.part(); begin < end; begin += part, bits += part) {
           read(self, begin, std::min(end, begin + part), bits, workspace);
         }

@@ -144,7 +144,7 @@ def convert(
 
 def _chunks(tensor: Tensor, source: str) -> Iterator[memoryview]:
     """A tensor's values as float32, chunk by chunk; a chunk is good until the next."""
-    from ._core import CoreError, address
+    from ._core import CoreError
 
     values = values_of(tensor)
     size = values.size
@@ -152,11 +152,12 @@ def _chunks(tensor: Tensor, source: str) -> Iterator[memoryview]:
     buffer = memoryview(bytearray(4 * min(size, step)))
     for begin in range(0, size, step):
         end = min(size, begin + step)
+        chunk = buffer[: 4 * (end - begin)]
         try:
-            reading(values.read, begin, end, address(buffer)[0])
+            reading(values.read, begin, end, chunk)
         except CoreError as error:
             raise in_words(source, tensor, error) from None
-        yield buffer[: 4 * (end - begin)]
+        yield chunk
 
 
 # -------------------------------------------------------------------------------------------------------- safetensors

@@ -92,13 +92,13 @@ class WtsFile(Mapping[str, "Array"]):
         """Decode a tensor into a new array."""
         array = _empty(self.info(name))
         if array.size:
-            reading(self.reader.read, self._places[name], _address(array))
+            reading(self.reader.read, self._places[name], array)
         return array
 
     def load(self) -> dict[str, Array]:
         """Decode every tensor. Arrays share blocks of up to 32 MiB: copy one that is kept when the others go."""
         arrays = dict(zip(self._places, _in_blocks(self.tensors), strict=True))
-        reading(self.reader.read_all, [_address(array) if array.size else 0 for array in arrays.values()])
+        reading(self.reader.read_all, list(arrays.values()))
         return arrays
 
     def __contains__(self, name: object) -> bool:
@@ -186,7 +186,7 @@ def decode(text: Buffer) -> Array:
 
     size = memoryview(text).nbytes
     array = numpy.empty(size // TEXT_PER_VALUE, numpy.float32)
-    wrong = reading(_core.decode, text, _address(array))
+    wrong = reading(_core.decode, text, array)
     if wrong >= 0:
         index, place = divmod(wrong, TEXT_PER_VALUE)
         if wrong >= size:

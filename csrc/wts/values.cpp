@@ -32,21 +32,12 @@ namespace {
 constexpr std::uint64_t kPart = wts::detail::chunk;          // values: text and both sides stay near L2
 constexpr std::uint64_t kLongPart = std::uint64_t{4} << 20;  // where a part costs more than it holds
 
-bool flat(const View& view) noexcept {
-  std::int64_t step = 1;
-  for (std::size_t i = view.shape.size(); i-- > 0;) {
-    if (view.shape[i] != 1 && view.strides[i] != step) return false;
-    step *= view.shape[i];
-  }
-  return true;
-}
-
 // Calls `take` with views that hold the elements [begin, end) of a view, in C order: one for a contiguous view, else
 // some for each axis that the range does not cover.
 template <class Take>
 void cut(const View& view, std::uint64_t begin, std::uint64_t end, const Take& take) {
   View part = view;
-  if (flat(view)) {
+  if (contiguous(view)) {
     part.offset += static_cast<std::int64_t>(begin);
     part.shape = {static_cast<std::int64_t>(end - begin)};
     part.strides = {1};
@@ -181,8 +172,8 @@ std::unique_ptr<wts::detail::book> opened(const std::string& path) {
 WtsFile::WtsFile(const std::string& path) : WtsFile(opened(path)) {}
 WtsFile::WtsFile(std::unique_ptr<wts::detail::book> book) : book_(book.get()), weights_(std::move(book)) {}
 
-std::uint64_t Values::part() const noexcept {
-  const bool cheap = file != nullptr ? wts::detail::is_plain(line->dialect) : flat(view);
+std::uint64_t Values::part() const {
+  const bool cheap = file != nullptr ? wts::detail::is_plain(line->dialect) : contiguous(view);
   return cheap ? kPart : kLongPart;
 }
 

@@ -45,7 +45,7 @@ struct Values {
   std::uint64_t size() const noexcept { return file != nullptr ? line->count : numel(view); }
 
   // How many values are best read at a time: few where every part costs what it holds, many where it costs more.
-  std::uint64_t part() const noexcept;
+  std::uint64_t part() const;
 };
 
 // Reads the values [begin, end) in C order, as a .wts holds them: of a view every NaN is quiet.

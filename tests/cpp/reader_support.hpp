@@ -60,6 +60,12 @@ inline std::uint32_t bits_of(float value) {
   return bits;
 }
 
+inline float number_of(std::uint32_t bits) {
+  float value;
+  std::memcpy(&value, &bits, sizeof value);
+  return value;
+}
+
 // --- A plain reader, written from docs/format.md: one line at a time, digit by digit.
 
 struct PlainTensor {
