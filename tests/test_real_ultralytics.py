@@ -17,6 +17,7 @@ from reference import fast_wts, reference_wts
 from test_minimal import PACKAGES, without
 
 import pywts
+import pywts.ultralytics
 
 pytestmark = pytest.mark.torch
 
@@ -194,6 +195,7 @@ def trained(ultralytics: Ultralytics, tmp_path_factory: pytest.TempPathFactory) 
 
     yolo = ultralytics.module.YOLO(str(narrow(ultralytics.module, "yolov8n", ultralytics.folder)), task="detect")
     yolo.add_callback("on_model_save", keep)
+    pywts.ultralytics.add_callback(yolo, sidecar=True)
     yolo.train(
         data=str(data),
         project=str(folder / "runs"),  # a relative one would be put into the current folder
@@ -212,6 +214,13 @@ def trained(ultralytics: Ultralytics, tmp_path_factory: pytest.TempPathFactory) 
         mosaic=0.0,
     )
     return Trained(middle, Path(yolo.trainer.best))
+
+
+def test_training_ends_with_a_wts(trained: Trained, ultralytics: Ultralytics) -> None:
+    """By the callback: beside the best checkpoint, with the options that it was given."""
+    wts = trained.best.with_suffix(".wts")
+    assert wts.read_bytes() == by_the_script(ultralytics.torch, trained.best)
+    assert pywts.verify(wts).equal  # against its sidecar
 
 
 def test_checkpoint_from_the_middle_of_a_training(trained: Trained, ultralytics: Ultralytics, tmp_path: Path) -> None:
