@@ -55,7 +55,7 @@ class ArchiveDirectory {
                           entry->method == zip::kStored);
   }
 
-  // {name without the folder: (offset of its data, size)} of the stored entries in a folder whose headers are as they
+  // {name without the folder: (offset of its data, size, CRC32)} of the stored entries in a folder whose headers are as they
   // should be; find() says what is wrong with another.
   py::dict stored(const py::str& folder, int file) const {
     py::dict result;
@@ -68,7 +68,7 @@ class ArchiveDirectory {
       if (entry.method != zip::kStored || entry.name.substr(0, prefix.size()) != prefix) continue;
       try {
         const std::uint64_t data = directory_.locate(entry, window);
-        result[decode(entry.name.substr(prefix.size()))] = py::make_tuple(data, entry.size);
+        result[decode(entry.name.substr(prefix.size()))] = py::make_tuple(data, entry.size, entry.crc);
       } catch (const zip::Error&) {
       }
     }

@@ -39,6 +39,8 @@ const char* code_name(pywts::Code code) noexcept {
       return "source_read";
     case pywts::Code::source_short:
       return "source_short";
+    case pywts::Code::checksum:
+      return "checksum";
     case pywts::Code::sink_write:
       return "sink_write";
     case pywts::Code::out_of_bounds:
@@ -80,7 +82,8 @@ class PyWriter {
   }
 
   // Each line is (text before its values, file, address, file offset, size, dtype, swapped, half, offset, shape,
-  // strides): the storage is a file's where that is a descriptor, else memory.
+  // strides, checked): the storage is a file's where that is a descriptor, else memory; checked is None or the (file
+  // offset, size, CRC32) of the span that the storage is or lies in.
   void lines(const py::list& given) {
     std::vector<pywts::Line> lines;
     lines.reserve(given.size());
@@ -94,6 +97,10 @@ class PyWriter {
                        view_of(line[5].cast<std::string_view>(), line[6].cast<bool>(), line[7].cast<bool>(),
                                line[8].cast<std::int64_t>(), line[9].cast<py::tuple>(), line[10].cast<py::tuple>()),
                        "\n"});
+      if (line[11].is_none()) continue;
+      const auto checked = line[11].cast<py::tuple>();
+      lines.back().storage.checked = {checked[0].cast<std::uint64_t>(), checked[1].cast<std::uint64_t>(),
+                                      checked[2].cast<std::uint32_t>()};
     }
     const py::gil_scoped_release released;
     writer_->lines(lines.data(), lines.size());

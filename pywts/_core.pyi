@@ -9,8 +9,11 @@ DTYPES: dict[str, int]
 class CoreError(Exception):
     args: tuple[str, int, int]
 
-Line = tuple[bytes, int, int, int, int, str, bool, bool, int, tuple[int, ...], tuple[int, ...]]
-"""text before the values, file, address, file offset, size, dtype, swapped, half, offset, shape, strides"""
+Line = tuple[
+    bytes, int, int, int, int, str, bool, bool, int, tuple[int, ...], tuple[int, ...], tuple[int, int, int] | None
+]
+"""text before the values, file, address, file offset, size, dtype, swapped, half, offset, shape, strides, and the file
+offset, size and CRC32 of what the storage is or lies in, if it is to be checked"""
 
 class PickleError(Exception):
     args: tuple[str, int]
@@ -69,7 +72,7 @@ class ArchiveDirectory:
     def names(self) -> list[str]: ...
     def records(self) -> list[tuple[str, int, int, int]]: ...
     def find(self, name: str, file: int, /) -> tuple[int, int, int, int, bool] | None: ...
-    def stored(self, folder: str, file: int, /) -> dict[str, tuple[int, int]]: ...
+    def stored(self, folder: str, file: int, /) -> dict[str, tuple[int, int, int]]: ...
 
 def compare(
     pairs: list[tuple[Values, Values]], first_only: bool, /

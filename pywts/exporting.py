@@ -7,7 +7,7 @@ from time import perf_counter
 
 from ._core import CoreError, Writer
 from .destination import Destination, default_path, resolve
-from .errors import CheckpointError, Error, OptionError, OutputError, TensorError, shown
+from .errors import Error, OptionError, OutputError, TensorError, shown
 from .families.programs import next_command
 from .layout import Layout, check_expansion, lay_out
 from .limits import DEFAULT_LIMITS, Limits
@@ -111,6 +111,7 @@ def export(
     durable: bool = False,
     sidecar: bool = False,
     verify: bool = False,
+    check: bool = True,
     trust: bool = False,
     limits: Limits = DEFAULT_LIMITS,
     progress: Progress | None = None,
@@ -138,6 +139,10 @@ def export(
     durable: wait until the file is on the disk.
     sidecar: write ``NAME.wts.json`` beside the .wts: shapes, dtypes, checksums, the source's hash, the choices made.
     verify: read the .wts back before it gets its name, and compare it with the source bit for bit.
+    check: compare every storage of an archive with the CRC32 that the archive keeps of it (0 means that it keeps none);
+        torch does not. They are compared while they are read, and before a file gets its name; before a stream or a
+        device is written, which could not be taken back, they are read through once more. What is deflated is always
+        checked.
     trust: load the checkpoint by ``torch.load`` and its own classes, in a child process, for classes that make their
         state_dict themselves. THE CHILD RUNS WHATEVER CODE THE CHECKPOINT HOLDS. ``progress`` is not called.
     limits: what the source may ask for.
@@ -163,6 +168,7 @@ def export(
         "durable": durable,
         "sidecar": sidecar,
         "verify": verify,
+        "check": check,
     }
     path = path_of(source)
     if trust and path is not None:
@@ -188,13 +194,14 @@ def export_checkpoint(
     durable: bool,
     sidecar: bool = False,
     verify: bool = False,
+    check: bool = True,
     progress: Progress | None = None,
     start: float,
 ) -> Exported:
     """``export`` of an opened source; ``source`` is its path, if it has one, ``start`` when the work began."""
     made = select(checkpoint, **selection)
     layout = _laid_out(checkpoint, made)
-    job = _Job(checkpoint.name, layout, progress)
+    job = _Job(checkpoint.name, layout, check, progress)
     path = None
     warnings = made.warnings
     if output is None or isinstance(output, (str, bytes, os.PathLike)):
@@ -202,7 +209,7 @@ def export_checkpoint(
         sources = _identities(source, layout.tensors)
         destination = Destination(path, overwrite=overwrite, force=force, sources=sources)
         if destination.direct:
-            check_overflow(checkpoint.name, layout.tensors)
+            _check_before(checkpoint.name, layout.tensors, check)
         if sidecar or verify:
             from .keeping import write_and_reread
 
@@ -219,7 +226,7 @@ def export_checkpoint(
     elif not callable(getattr(output, "write", None)) or hasattr(output, "encoding"):
         raise OptionError(f"the output is neither a path nor a binary stream but a {type(output).__name__}")
     else:
-        check_overflow(checkpoint.name, layout.tensors)  # what has gone into a stream cannot be taken back
+        _check_before(checkpoint.name, layout.tensors, check)
         job.to_stream(output)
     return Exported(
         path=path,
@@ -334,9 +341,10 @@ def _identities(path: str | None, tensors: list[Tensor]) -> set[tuple[int, int]]
 class _Job:
     """The writing of one layout, wherever to."""
 
-    def __init__(self, source: str, layout: Layout, progress: Progress | None) -> None:
+    def __init__(self, source: str, layout: Layout, check: bool, progress: Progress | None) -> None:
         self._source = source
         self._layout = layout
+        self._check = check
         self._progress = progress
 
     def to_file(self, descriptor: int) -> None:
@@ -358,14 +366,19 @@ class _Job:
         try:
             writer = open_writer()
             writer.text(layout.header)
-            for tensors, lines in _runs(layout, load):
+            for tensors, lines in _runs(layout, load, self._check):
                 run = tensors
                 writer.lines(lines)
             writer.flush()
         except CoreError as error:
             if error.args[0] == "sink_write":
                 raise  # the destination knows its name
-            raise in_words(self._source, run[writer.failed_line] if run else None, error) from None
+            tensor = run[writer.failed_line] if run else None
+            if error.args[0] == "overflow" and self._check:
+                _check_storages(
+                    self._source, run[writer.failed_line : writer.failed_line + 1]
+                )  # damage looks like that too
+            raise in_words(self._source, tensor, error) from None
         if writer.bytes != layout.size:
             raise Error(
                 f"{self._source}: wrote {writer.bytes} bytes where {layout.size} were laid out; please report this"
@@ -374,7 +387,7 @@ class _Job:
             self._progress(layout.size, layout.size)
 
 
-def _runs(layout: Layout, load: _Loader) -> Iterator[tuple[list[Tensor], list[Line]]]:
+def _runs(layout: Layout, load: _Loader, check: bool) -> Iterator[tuple[list[Tensor], list[Line]]]:
     """Tensors in order, with their lines, in runs of which the storages are there at once.
 
     What must be brought into memory first is a run of its own, so that only one such storage is there at a time.
@@ -387,7 +400,7 @@ def _runs(layout: Layout, load: _Loader) -> Iterator[tuple[list[Tensor], list[Li
             yield tensors, lines
             tensors, lines = [], []
         tensors.append(tensor)
-        lines.append(line_of(head, tensor, load(tensor.storage)))
+        lines.append(line_of(head, tensor, load(tensor.storage), check))
         if alone:
             yield tensors, lines
             tensors, lines = [], []
@@ -427,6 +440,19 @@ def _blocking(stream: BinaryIO) -> Callable[[bytes], int | None]:
     return write
 
 
+def _check_before(source: str, tensors: list[Tensor], check: bool) -> None:
+    """Find what would be found too late where what was written cannot be taken back."""
+    if check:
+        _check_storages(source, tensors)
+    check_overflow(source, tensors)
+
+
+def _check_storages(source: str, tensors: list[Tensor]) -> None:
+    from .checkpoint.integrity import check_storages
+
+    check_storages(source, tensors)
+
+
 def check_overflow(source: str, tensors: list[Tensor]) -> None:
     """Raise TensorError for a float64 value that float32 cannot hold, without writing anything."""
     load = _Loader()
@@ -434,31 +460,32 @@ def check_overflow(source: str, tensors: list[Tensor]) -> None:
         if tensor.dtype == "float64":
             nowhere = Writer(lambda text: len(text))
             try:
-                nowhere.lines([line_of(b"", tensor, load(tensor.storage))])
+                nowhere.lines([line_of(b"", tensor, load(tensor.storage), False)])
             except CoreError as error:
                 raise in_words(source, tensor, error) from None
 
 
-def line_of(head: bytes, tensor: Tensor, loaded: Storage) -> Line:
+def line_of(head: bytes, tensor: Tensor, loaded: Storage, check: bool) -> Line:
     """What the core is told of a line: the text before its values, and where those are."""
     return (
         head, loaded.file, loaded.address, loaded.file_offset, loaded.size,
         tensor.dtype, loaded.swapped, tensor.half, tensor.offset, tensor.shape, tensor.strides,
+        loaded.entry if check else None,
     )  # fmt: skip
 
 
 def in_words(source: str, tensor: Tensor | None, error: CoreError) -> Error:
     """The core's code, index and errno in the user's nouns."""
-    code, index, number = error.args
+    code, index, _ = error.args
     name = shown(tensor.name) if tensor is not None else "the header"
     if code == "overflow":
         return TensorError(
             f"{source}: {name}, value {index}: is finite in float64 and overflows float32; clip it before it is saved"
         )
-    if code == "source_short":
-        return CheckpointError(f"{source}: ends at byte {index}, within {name}; it was cut while it was read")
-    if code == "source_read":
-        return CheckpointError(f"{source}: {name} cannot be read: {os.strerror(number)}")
+    if code in ("source_short", "source_read", "checksum") and tensor is not None:
+        from .checkpoint.integrity import unreadable
+
+        return unreadable(source, tensor, error)
     if code in ("unknown_kernel", "missing_kernel"):
         return kernel_error(code)
     return Error(f"{source}: {name}: {code} {index}; please report this")

@@ -89,6 +89,7 @@ OPTIONS = (
     Option("durable", "--durable", False, "wait until the file is on the disk"),
     Option("sidecar", "--sidecar", False, "write NAME.wts.json too: shapes, dtypes, checksums, the choices made"),
     Option("verify", "--verify", False, "read the .wts back and compare it with the checkpoint bit for bit"),
+    Option("check", "--no-check", True, "do not compare the storages of an archive with their CRC32"),
     Option(
         "trust",
         "--trust",

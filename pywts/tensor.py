@@ -37,7 +37,7 @@ class Storage:
     ``load`` (a call that brings the storage into memory for as long as one tensor is written) says where they are.
     """
 
-    __slots__ = ("address", "file", "file_offset", "label", "load", "owner", "size", "swapped")
+    __slots__ = ("address", "entry", "file", "file_offset", "label", "load", "owner", "size", "swapped")
 
     def __init__(
         self,
@@ -50,6 +50,7 @@ class Storage:
         owner: object = None,
         load: Callable[[], Storage] | None = None,
         swapped: bool = False,
+        entry: tuple[int, int, int] | None = None,
     ) -> None:
         self.label = label
         """how messages call it"""
@@ -62,6 +63,9 @@ class Storage:
         self.load = load
         self.swapped = swapped
         """whether its byte order is not this machine's"""
+        self.entry = entry
+        """where it is, or lies in, an archive's entry: that one's offset in the file, bytes and CRC32 (0: none was
+        computed). Of a deflated one ``load`` checks it."""
 
 
 class Tensor:

@@ -11,6 +11,7 @@ enum class Code : std::uint8_t {
   overflow,        // a finite float64 that float32 cannot hold; index: the value's C-order index in its tensor
   source_read,     // the system refused a read of the source; system_error holds errno
   source_short,    // the source ended before the bytes that were announced; index: the byte offset in the source
+  checksum,        // the source's bytes do not have the CRC32 that was kept; index: the one that they have
   sink_write,      // the system refused a write; system_error holds errno
   out_of_bounds,   // a view that reaches outside its storage (callers check first; this is the last line of defence)
   unknown_kernel,  // PYWTS_KERNEL names no kernel of this build

@@ -656,7 +656,7 @@ void Gatherer::gather(const Storage& storage, const View& view, const TakeBits& 
 }
 
 void Gatherer::gather(const Storage& storage, const View& view, std::uint64_t first, std::uint64_t count,
-                      const TakeBits& take) {
+                      const TakeBits& take, const TakeBytes& read) {
   check(storage);
   const std::size_t element = info(view.dtype).size;
   const std::uint64_t elements = storage.size / element;
@@ -672,6 +672,7 @@ void Gatherer::gather(const Storage& storage, const View& view, std::uint64_t fi
   for (std::uint64_t left = count * element; left > 0;) {
     const auto part = static_cast<std::size_t>(std::min<std::uint64_t>(left, kRead));
     file.read(memory_->passing, offset, part);
+    if (read) read(memory_->passing, part);
     values.dense(memory_->passing, static_cast<std::int64_t>(part / element));
     offset += part;
     left -= part;

@@ -23,6 +23,9 @@ bool contiguous(const View& view);
 // Takes `count` values' bits (float32), valid until it returns.
 using TakeBits = std::function<void(const std::uint32_t* bits, std::size_t count)>;
 
+// Takes bytes of a file as they were read, valid until it returns.
+using TakeBytes = std::function<void(const std::byte* bytes, std::size_t size)>;
+
 // Gathers tensor after tensor and keeps its memory between them.
 class Gatherer {
  public:
@@ -43,8 +46,10 @@ class Gatherer {
   // Error{out_of_bounds}; byte offsets count from the file's start.
   void gather(const Storage& storage, const View& view, const TakeBits& take);
 
-  // The same for `count` values from `first` on, of a view that is contiguous.
-  void gather(const Storage& storage, const View& view, std::uint64_t first, std::uint64_t count, const TakeBits& take);
+  // The same for `count` values from `first` on, of a view that is contiguous. `read`, if any, is given the bytes of
+  // all these values in order, where they are a file's.
+  void gather(const Storage& storage, const View& view, std::uint64_t first, std::uint64_t count, const TakeBits& take,
+              const TakeBytes& read = {});
 
  private:
   struct Memory;

@@ -9,6 +9,13 @@
 
 namespace pywts {
 
+// A span of a file whose CRC32 was kept.
+struct CheckedSpan {
+  std::uint64_t file_offset = 0;
+  std::uint64_t size = 0;
+  std::uint32_t crc32 = 0;  // 0: none was computed
+};
+
 // The bytes of one storage: a span of an open file (read by pread, so that a file that shrinks is an error and never a
 // signal), or memory that the caller keeps alive.
 struct Storage {
@@ -16,6 +23,7 @@ struct Storage {
   std::uint64_t file_offset = 0;      // of the storage's first byte in the file
   const std::byte* memory = nullptr;  // else: memory
   std::uint64_t size = 0;             // bytes
+  CheckedSpan checked = {};           // of a file: what the storage is, or lies in
 };
 
 struct View {

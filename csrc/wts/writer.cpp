@@ -23,12 +23,15 @@
 #include <mutex>
 #include <new>
 #include <optional>
+#include <set>
 #include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
 
+#include "wts/checksum.hpp"
 #include "wts/error.hpp"
+#include "wts/file.hpp"
 #include "wts/gather.hpp"
 #include "wts/kernel.hpp"
 #include "wts/memory.hpp"
@@ -176,6 +179,32 @@ class Draft {
   bool borrows_ = false;
 };
 
+// Whether the tensor is all of what its storage lies in, in order.
+bool is_whole(const Storage& storage, const View& view) {
+  return storage.file_offset == storage.checked.file_offset && storage.size == storage.checked.size &&
+         view.offset == 0 && numel(view) * info(view.dtype).size == storage.size;
+}
+
+// Counts the bytes of some of a whole tensor's values while they are read: what they add to its checksum.
+class PartSum {
+ public:
+  // `cut`: the first value was counted before.
+  PartSum(const Storage& storage, const View& view, std::uint64_t first, std::uint64_t count, bool cut)
+      : skipped_(cut ? info(view.dtype).size : 0), after_(storage.size - (first + count) * info(view.dtype).size) {}
+
+  void operator()(const std::byte* bytes, std::size_t size) noexcept {
+    const std::size_t skipped = std::exchange(skipped_, 0);
+    sum_ = crc32(sum_, bytes + skipped, size - skipped);
+  }
+
+  std::uint32_t added() const noexcept { return crc32_part(sum_, after_); }
+
+ private:
+  std::size_t skipped_;
+  std::uint64_t after_;
+  std::uint32_t sum_ = 0;
+};
+
 // One of the two threads: what it works with and on.
 struct Worker {
   explicit Worker(Pulse pulse) : gatherer(std::move(pulse), Gatherer::kBudget, memory.get()) {}
@@ -238,10 +267,17 @@ class Writer::Pipe {
       size += lines[i].before.size() + numel(lines[i].view) * kTextPerValue + lines[i].after.size();
     }
     if (overlapped_ && !shared() && used_ + size >= 2 * kBlock) share();
+    counted_ = std::vector<Counted>(count);
     for (std::size_t i = 0; i < count; ++i) {
       text(lines[i].before, count > 1);
       values(lines[i].storage, lines[i].view, i, count > 1);
       text(lines[i].after, count > 1);
+    }
+    if (shared()) settle();
+    for (std::size_t i = 0; i < count; ++i) {
+      if (!counted_[i].whole) continue;
+      caller_.line = i;
+      compare(lines[i].storage.checked, counted_[i].sum);
     }
   }
 
@@ -280,14 +316,34 @@ class Writer::Pipe {
   bool shared() const noexcept { return thread_.joinable(); }
   Draft& draft() noexcept { return drafts_[drafting_ % kDrafts]; }
 
+  static void compare(const CheckedSpan& checked, std::uint32_t found) {
+    if (found != checked.crc32) throw Error(Code::checksum, found);
+  }
+
+  // Counts what a tensor's storage lies in, unless that was done before.
+  void check_apart(const Storage& storage) {
+    const CheckedSpan& checked = storage.checked;
+    if (!checked_apart_.emplace(storage.file, checked.file_offset).second) return;
+    Storage span = storage;
+    span.file_offset = checked.file_offset;
+    span.size = checked.size;
+    compare(checked, crc32(span, [this] { pulse(); }));
+  }
+
   // `later`: more lines follow in this call. Of one tensor alone only whole blocks are worth drafting as ranges, since
   // the call must wait for them.
   void values(const Storage& storage, const View& view, std::size_t line, bool later) {
     caller_.line = line;
     std::uint64_t left = numel(view) * kTextPerValue;
     const bool worth_it = later || left >= room_ - used_ + kBlock;
-    const bool drafted = shared() && worth_it && inside(view, storage.size) && contiguous(view);
-    if (!drafted) return caller_.gatherer.gather(storage, view, take_);
+    const bool checked = storage.file >= 0 && storage.checked.crc32 != 0;
+    const bool even = (checked || (shared() && worth_it)) && inside(view, storage.size) && contiguous(view);
+    counted_[line].whole = checked && even && is_whole(storage, view);
+    if (checked && !counted_[line].whole) check_apart(storage);
+    if (!shared() || !worth_it || !even) {
+      if (!counted_[line].whole) return caller_.gatherer.gather(storage, view, take_);
+      return gather(caller_, storage, view, 0, numel(view), false, take_);
+    }
     borrowed_ = true;
     for (std::uint64_t begin = 0; left > 0;) {
       const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(left, room_ - used_));
@@ -405,7 +461,7 @@ class Writer::Pipe {
       });
     }
     const std::uint64_t end = (range.begin + range.size) / kTextPerValue;
-    caller_.gatherer.gather(*range.storage, *range.view, first, end - first, take_);
+    gather(caller_, *range.storage, *range.view, first, end - first, false, take_);
   }
 
   // Does the next job, if there is one.
@@ -488,12 +544,24 @@ class Writer::Pipe {
     worker.line = range.line;
     const std::uint64_t first = range.begin / kTextPerValue;
     const std::uint64_t end = (range.begin + range.size + kTextPerValue - 1) / kTextPerValue;
-    to -= range.begin % kTextPerValue;
-    worker.gatherer.gather(*range.storage, *range.view, first, end - first,
-                           [&](const std::uint32_t* bits, std::size_t count) {
-                             encode_(bits, count, to);
-                             to += count * kTextPerValue;
-                           });
+    const std::size_t begun = range.begin % kTextPerValue;
+    to -= begun;
+    gather(worker, *range.storage, *range.view, first, end - first, begun != 0,
+           [&](const std::uint32_t* bits, std::size_t count) {
+             encode_(bits, count, to);
+             to += count * kTextPerValue;
+           });
+  }
+
+  // Values of the worker's line, which is contiguous; `cut`: another range has the first one too, and counts it.
+  void gather(Worker& worker, const Storage& storage, const View& view, std::uint64_t first, std::uint64_t count,
+              bool cut, const TakeBits& take) {
+    Counted& counted = counted_[worker.line];
+    if (!counted.whole) return worker.gatherer.gather(storage, view, first, count, take);
+    PartSum sum(storage, view, first, count, cut);
+    worker.gatherer.gather(storage, view, first, count, take,
+                           [&](const std::byte* bytes, std::size_t size) { sum(bytes, size); });
+    counted.sum.fetch_xor(sum.added(), std::memory_order_relaxed);
   }
 
   // Offers the sink the bytes until it has taken all.
@@ -564,6 +632,7 @@ class Writer::Pipe {
   std::size_t used_ = 0;         // bytes in that one
   std::size_t room_ = kBlock;    // its size, until the next multiple of kBlock
   bool borrowed_ = false;        // drafts refer to what the caller keeps alive only during this call
+  std::set<std::pair<int, std::uint64_t>> checked_apart_;  // files and offsets
   Clock::time_point last_tick_ = Clock::now();
   std::exception_ptr failure_;
   std::size_t failed_line_ = 0;
@@ -572,7 +641,14 @@ class Writer::Pipe {
   std::thread thread_;
   std::optional<Worker> helper_;
 
+  // Of each line of the call, whether it is counted while it is read, and the checksum so far.
+  struct Counted {
+    bool whole = false;
+    std::atomic<std::uint32_t> sum = 0;
+  };
+
   // Shared: written under the mutex, or handed over with a job.
+  std::vector<Counted> counted_;
   std::optional<HugePages> draft_memory_;
   std::vector<Draft> drafts_;                         // and a spare one, for settle()
   std::array<std::atomic<bool>, kDrafts> drafted_{};  // drafts that wait to be encoded

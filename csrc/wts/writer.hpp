@@ -74,7 +74,9 @@ class Writer {
 
   void text(std::string_view text);                       // raw bytes: the count, a name, a line's end
   void values(const Storage& storage, const View& view);  // 9 bytes a value
-  // Many tensors at once: both threads share the work also where each tensor is small.
+  // Many tensors at once: both threads share the work also where each tensor is small. Of a storage whose CRC32 was
+  // kept all bytes are counted: while they are read, where a contiguous tensor is the whole of it, else in a pass of
+  // their own. Error{checksum, the one found} comes before the call returns; what was written of it so far is no good.
   void lines(const Line* lines, std::size_t count);
   // The number of the tensor, in the call of lines(), whose values could not be had.
   std::size_t failed_line() const noexcept;

@@ -77,8 +77,8 @@ class Archive:
             raise self._in_words(error) from None
         return None if found is None else Entry(name, *found)
 
-    def stored(self, folder: str) -> dict[str, tuple[int, int]]:
-        """All stored entries of a folder at once: {name in it: (offset, size)}; one with a broken header is missing."""
+    def stored(self, folder: str) -> dict[str, tuple[int, int, int]]:
+        """All stored entries of a folder: {name in it: (offset, size, CRC32)}; one with a broken header is missing."""
         return self._directory.stored(folder, self.file.descriptor)
 
     def read(self, entry: Entry, limit: int) -> bytes:

@@ -257,7 +257,12 @@ class Rebuilder:
         if start + size > storage.size:
             raise self._error(name, f"has a view that reaches outside its storage {storage.label}")
         return Storage(
-            storage.label, size, file=storage.file, file_offset=storage.file_offset + start, swapped=storage.swapped
+            storage.label,
+            size,
+            file=storage.file,
+            file_offset=storage.file_offset + start,
+            swapped=storage.swapped,
+            entry=storage.entry,
         )
 
     def _dtype(self, name: str, node: object) -> str:

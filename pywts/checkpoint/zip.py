@@ -72,8 +72,9 @@ class ZipStorages:
         size = numel * item_size_of(dtype)
         place = self._stored.get(key)
         if place is not None and place[1] >= size:
-            label = key if key.isprintable() else shown(key)
-            return Storage(label, size, file=file.descriptor, file_offset=place[0], swapped=self._swapped)
+            name = self._folder + key
+            label = name if name.isprintable() else shown(name)
+            return Storage(label, size, file=file.descriptor, file_offset=place[0], swapped=self._swapped, entry=place)
         name = self._folder + key
         entry = self._archive.find(name)
         if entry is None:
@@ -88,9 +89,10 @@ class ZipStorages:
 def storage_of_entry(archive: Archive, entry: Entry, start: int, size: int, swapped: bool, limits: Limits) -> Storage:
     """``size`` bytes of an entry's content from ``start`` on; of a deflated one inflated when they are asked for."""
     label = shown(entry.name)
+    span = (entry.offset, entry.size, entry.crc)
     if entry.stored:
         at = entry.offset + start
-        return Storage(label, size, file=archive.file.descriptor, file_offset=at, swapped=swapped)
+        return Storage(label, size, file=archive.file.descriptor, file_offset=at, swapped=swapped, entry=span)
     if entry.size > limits.inflated_bytes:
         raise LimitError(
             f"{archive.file.name}: {label} inflates to {entry.size} bytes, over the limit of {limits.inflated_bytes}; "
@@ -111,7 +113,7 @@ def storage_of_entry(archive: Archive, entry: Entry, start: int, size: int, swap
         storage.swapped = swapped
         return storage
 
-    return Storage(label, size, load=load, swapped=swapped)
+    return Storage(label, size, load=load, swapped=swapped, entry=span)
 
 
 class _Spill:

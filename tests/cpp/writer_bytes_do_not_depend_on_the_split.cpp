@@ -1,5 +1,5 @@
 // The text is the same however it is split into calls, whatever the sink takes at a time, on one thread or two; and a
-// sink is offered whole blocks at multiples of 1 MiB.
+// sink is offered whole blocks at multiples of 1 MiB. Every byte of a storage whose CRC32 was kept is counted once.
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
@@ -9,6 +9,7 @@
 #include <thread>
 #include <vector>
 
+#include "wts/checksum.hpp"
 #include "wts/kernel.hpp"
 #include "wts/writer.hpp"
 
@@ -45,7 +46,9 @@ class ValuesFile {
  public:
   explicit ValuesFile(const std::vector<Part>& parts) : file_(std::tmpfile()) {
     if (file_ == nullptr) std::exit(2);
-    for (const Part& part : parts) std::fwrite(part.values.data(), sizeof(std::uint32_t), part.values.size(), file_);
+    for (const Part& part : parts) {
+      if (!part.values.empty()) std::fwrite(part.values.data(), 4, part.values.size(), file_);
+    }
     std::fflush(file_);
   }
   ~ValuesFile() { std::fclose(file_); }
@@ -69,6 +72,7 @@ void write(pywts::Writer& writer, const std::vector<Part>& parts, Way way, int f
     if (part.values.size() % 2 == 0) {
       line.storage.file = file;
       line.storage.file_offset = offset;
+      line.storage.checked = {offset, line.storage.size, pywts::crc32(0, part.values.data(), line.storage.size)};
     } else {
       line.storage.memory = reinterpret_cast<const std::byte*>(part.values.data());
     }

@@ -1,0 +1,49 @@
+"""Whether storages are what was saved: an archive keeps a CRC32 of each, at which torch does not look."""
+
+from __future__ import annotations
+
+import os
+
+from .._core import CoreError, file_crc32
+from ..errors import CheckpointError, shown
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ..tensor import Tensor
+
+
+def check_storages(source: str, tensors: Iterable[Tensor]) -> None:
+    """Read every storage of these tensors through that has a CRC32; CheckpointError for the first without it."""
+    seen = set()
+    for tensor in tensors:
+        storage, entry = tensor.storage, tensor.storage.entry
+        if entry is None or not entry[2] or id(storage) in seen:
+            continue
+        seen.add(id(storage))
+        if storage.load is not None:
+            storage.load()  # which checks what it inflates
+            continue
+        try:
+            found = file_crc32(storage.file, entry[0], entry[1])
+        except CoreError as error:
+            raise unreadable(source, tensor, error) from None
+        if found != entry[2]:
+            raise unreadable(source, tensor, CoreError("checksum", found, 0))
+
+
+def unreadable(source: str, tensor: Tensor, error: CoreError) -> CheckpointError:
+    """What the core found wrong with a tensor's bytes, in words."""
+    code, index, number = error.args
+    name = shown(tensor.name)
+    if code == "source_short":
+        return CheckpointError(f"{source}: ends at byte {index}, within {name}; it was cut while it was read")
+    if code == "source_read":
+        return CheckpointError(f"{source}: {name} cannot be read: {os.strerror(number)}")
+    kept = tensor.storage.entry[2] if tensor.storage.entry is not None else 0
+    return CheckpointError(
+        f"{source}: {name}: its storage {tensor.storage.label} does not match its CRC32: {kept:08x} in the archive, "
+        f"{index:08x} found: bytes changed after it was saved; copy or download it again, or export it as it is "
+        "with --no-check (check=False)"
+    )
