@@ -15,7 +15,7 @@ from .exporting import export_checkpoint, in_words, open_source, path_of
 from .layout import lay_out
 from .limits import DEFAULT_LIMITS, Limits
 from .options import SELECTING
-from .reading import WtsFile, reading, values_of
+from .reading import WtsFile, chunks, values_of
 from .records import Record
 from .selecting import select
 from .tensor import contiguous_strides
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
     from .checkpoint.protocol import Checkpoint
     from .tensor import Tensor
-
-_CHUNK_VALUES = 1 << 20
 
 
 class Converted(Record):
@@ -146,18 +144,10 @@ def _chunks(tensor: Tensor, source: str) -> Iterator[memoryview]:
     """A tensor's values as float32, chunk by chunk; a chunk is good until the next."""
     from ._core import CoreError
 
-    values = values_of(tensor)
-    size = values.size
-    step = max(values.part, _CHUNK_VALUES)
-    buffer = memoryview(bytearray(4 * min(size, step)))
-    for begin in range(0, size, step):
-        end = min(size, begin + step)
-        chunk = buffer[: 4 * (end - begin)]
-        try:
-            reading(values.read, begin, end, chunk)
-        except CoreError as error:
-            raise in_words(source, tensor, error) from None
-        yield chunk
+    try:
+        yield from chunks(values_of(tensor))
+    except CoreError as error:
+        raise in_words(source, tensor, error) from None
 
 
 # -------------------------------------------------------------------------------------------------------- safetensors

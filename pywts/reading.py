@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from ._core import Reader, WtsFault
 from .errors import MissingTensorError, OptionError, WtsError, shown
 from .records import Record
-from .tensor import Storage, Tensor, contiguous_strides
+from .tensor import Storage, Tensor, contiguous_strides, memory_storage, spilled_storage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 TEXT_PER_VALUE = 9
 _BLOCK_VALUES = 8 << 20
 _ALIGN_VALUES = 16  # a cache line
+_CHUNK_VALUES = 1 << 20
+_IN_MEMORY = 64 << 20
 
 
 class StoredTensor(Record):
@@ -203,8 +205,11 @@ class WtsStorage(Storage):
 
     def __init__(self, wts: WtsFile, tensor: StoredTensor, place: int) -> None:
         def load() -> Storage:
-            array = wts[tensor.name]
-            return Storage("decoded", array.nbytes, address=_address(array), owner=array)
+            if self.size > _IN_MEMORY:
+                return spilled_storage(self.label, self.size, chunks(self.values()))
+            data = bytearray(self.size)
+            reading(wts.reader.read, place, data)
+            return memory_storage(self.label, data)
 
         super().__init__(f"of line {tensor.line}", 4 * tensor.values, load=load)
         self.wts = wts
@@ -213,6 +218,18 @@ class WtsStorage(Storage):
     def values(self) -> Values:
         """The values, to be read in parts."""
         return self.wts.reader.values(self.place)
+
+
+def chunks(values: Values) -> Iterator[memoryview]:
+    """Values as float32, chunk by chunk; a chunk is good until the next."""
+    size = values.size
+    step = max(values.part, _CHUNK_VALUES)
+    buffer = memoryview(bytearray(4 * min(size, step)))
+    for begin in range(0, size, step):
+        end = min(size, begin + step)
+        chunk = buffer[: 4 * (end - begin)]
+        reading(values.read, begin, end, chunk)
+        yield chunk
 
 
 def _described(file: WtsFile, tensor: StoredTensor) -> Tensor:

@@ -151,7 +151,7 @@ def check_fits(sidecar: Sidecar, wts: str, lines: list[tuple[str, int, int, int,
             raise differ(f"{shown(name)} begins at byte {offset}, not {told.offset}")
 
 
-_WAY_OUT = " (sidecar=False does without)"
+_WAY_OUT = " (take it away, or say sidecar=False, to do without it)"
 
 
 def _tensor(path: str, entry: Any) -> SidecarTensor:

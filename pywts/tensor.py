@@ -4,8 +4,10 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from typing import Any
+
+    from typing_extensions import Buffer
 
 ITEM_SIZES = {
     "float32": 4,
@@ -158,10 +160,31 @@ def contiguous_strides(shape: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(reversed(strides))
 
 
-def memory_storage(label: str, data: bytes) -> Storage:
+def memory_storage(label: str, data: Buffer) -> Storage:
     """A storage over the bytes of a Python object."""
     address, size = _core_address(data)
     return Storage(label, size, address=address, owner=data)
+
+
+def spilled_storage(label: str, size: int, chunks: Iterable[Buffer]) -> Storage:
+    """A storage of bytes that are made chunk by chunk, in a temporary file: for those that are too large for memory."""
+    spill = _Spill()
+    for chunk in chunks:
+        spill.file.write(chunk)
+    spill.file.flush()
+    return Storage(label, size, file=spill.file.fileno(), owner=spill)
+
+
+class _Spill:
+    """An unnamed temporary file, closed when the storage that owns it goes."""
+
+    def __init__(self) -> None:
+        import tempfile
+
+        self.file = tempfile.TemporaryFile()  # noqa: SIM115
+
+    def __del__(self) -> None:
+        self.file.close()
 
 
 def _core_address(data: Any) -> tuple[int, int]:

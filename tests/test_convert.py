@@ -184,11 +184,15 @@ def test_memory_is_bounded(tmp_path: Path) -> None:
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "pywts.convert(sys.argv[2] + '.wts', sys.argv[2] + '.safetensors')\n"
         "pywts.convert(sys.argv[2] + '.wts', sys.argv[2] + '.npz')\n"
+        "pywts.convert(sys.argv[2] + '.wts', sys.argv[2] + '.half.npz', half=True)\n"
+        "pywts.convert(sys.argv[2] + '.wts', sys.argv[2] + '.again.wts')\n"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)\n"
     )
     found = python(script, source, tmp_path / "out")
     assert found.returncode == 0, found.stderr
     assert int(found.stdout) < 60_000
+    assert (tmp_path / "out.again.wts").read_bytes() == (tmp_path / "out.wts").read_bytes()
+    assert not numpy.load(tmp_path / "out.half.npz")["w"].any()
 
 
 # -------------------------------------------------------------------------------------------------------- destinations

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from ..errors import CheckpointError, LimitError, shown
-from ..tensor import Storage, memory_storage
+from ..tensor import Storage, memory_storage, spilled_storage
 from .archive import Archive, Entry
 from .pickled import PickledCheckpoint, parse
 from .rebuild import item_size_of
@@ -104,25 +104,10 @@ def storage_of_entry(archive: Archive, entry: Entry, start: int, size: int, swap
             storage = memory_storage(label, archive.read(entry, _IN_MEMORY))
             storage.address += start
         else:
-            spill = _Spill()
-            for chunk in archive.chunks(entry):
-                spill.file.write(chunk)
-            spill.file.flush()
-            storage = Storage(label, size, file=spill.file.fileno(), file_offset=start, owner=spill)
+            storage = spilled_storage(label, size, archive.chunks(entry))
+            storage.file_offset = start
         storage.size = size
         storage.swapped = swapped
         return storage
 
     return Storage(label, size, load=load, swapped=swapped, entry=span)
-
-
-class _Spill:
-    """An unnamed temporary file, closed when the storage that owns it goes."""
-
-    def __init__(self) -> None:
-        import tempfile
-
-        self.file = tempfile.TemporaryFile()  # noqa: SIM115
-
-    def __del__(self) -> None:
-        self.file.close()

@@ -39,7 +39,7 @@ int main() {
       continue;
     }
     for (std::size_t size = 0; size <= 1100; ++size) {
-      for (const std::size_t shift : {0, 1, 7, 16, 33}) {
+      for (const std::size_t shift : {0u, 1u, 7u, 16u, 33u}) {
         const std::uint32_t state = size % 3 == 0 ? 0xffffffffu : static_cast<std::uint32_t>(random());
         expect(way->update(state, data.data() + shift, size), oracle(state, data.data() + shift, size), way->name, size,
                shift);
