@@ -14,6 +14,7 @@
 #include "pickle_bindings.hpp"
 #include "reader_bindings.hpp"
 #include "view_arguments.hpp"
+#include "wts/checksum.hpp"
 #include "wts/dtype.hpp"
 #include "wts/error.hpp"
 #include "wts/gather.hpp"
@@ -60,14 +61,15 @@ const char* code_name(pywts::Code code) noexcept {
 // A Writer for Python. Its callbacks run on the thread that called it, without the GIL, and take it.
 class PyWriter {
  public:
-  PyWriter(int file, bool overlapped, py::object progress)
+  PyWriter(int file, bool overlapped, py::object progress, bool checksum)
       : progress_(std::move(progress)),
-        writer_(std::make_unique<pywts::Writer>(pywts::file_sink(file), overlapped, ticker())) {}
-  PyWriter(py::object write, py::object progress)
+        writer_(std::make_unique<pywts::Writer>(summed(pywts::file_sink(file), checksum), overlapped, ticker())) {}
+  PyWriter(py::object write, py::object progress, bool checksum)
       : write_(std::move(write)),
         progress_(std::move(progress)),
         writer_(std::make_unique<pywts::Writer>(
-            [this](const char* text, std::size_t size) { write_stream(text, size); }, false, ticker())) {}
+            summed([this](const char* text, std::size_t size) { write_stream(text, size); }, checksum), false,
+            ticker())) {}
   ~PyWriter() {
     const py::gil_scoped_release released;  // the second thread may be waited for
     writer_.reset();
@@ -114,8 +116,19 @@ class PyWriter {
   }
 
   std::uint64_t bytes() const noexcept { return writer_->bytes(); }
+  std::uint32_t crc32() const noexcept { return crc32_; }
 
  private:
+  // A sink that keeps the checksum of what another one takes: the text is still in the cache.
+  pywts::Sink summed(pywts::Sink sink, bool wanted) {
+    if (!wanted) return sink;
+    return [this, sink = std::move(sink)](const char* text, std::size_t size) {
+      const std::size_t taken = sink(text, size);
+      crc32_ = pywts::crc32(crc32_, text, taken);
+      return taken;
+    };
+  }
+
   pywts::Tick ticker() {
     return [this](std::uint64_t bytes) {
       const py::gil_scoped_acquire gil;
@@ -140,6 +153,7 @@ class PyWriter {
 
   py::object write_;
   py::object progress_;
+  std::uint32_t crc32_ = 0;
   std::unique_ptr<pywts::Writer> writer_;
 };
 
@@ -229,13 +243,16 @@ PYBIND11_MODULE(_core, module, py::mod_gil_not_used()) {
   });
 
   py::class_<PyWriter>(module, "Writer")
-      .def(py::init<int, bool, py::object>(), py::arg("file"), py::arg("overlapped"), py::arg("progress") = py::none())
-      .def(py::init<py::object, py::object>(), py::arg("write"), py::arg("progress") = py::none())
+      .def(py::init<int, bool, py::object, bool>(), py::arg("file"), py::arg("overlapped"),
+           py::arg("progress") = py::none(), py::arg("checksum") = false)
+      .def(py::init<py::object, py::object, bool>(), py::arg("write"), py::arg("progress") = py::none(),
+           py::arg("checksum") = false)
       .def("text", &PyWriter::text)
       .def("lines", &PyWriter::lines)
       .def_property_readonly("failed_line", &PyWriter::failed_line)
       .def("flush", &PyWriter::flush)
-      .def_property_readonly("bytes", &PyWriter::bytes);
+      .def_property_readonly("bytes", &PyWriter::bytes)
+      .def_property_readonly("crc32", &PyWriter::crc32);
 
   pywts::bind_archive(module);
   pywts::bind_pickle(module);

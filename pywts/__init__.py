@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .errors import Error as Error
     from .errors import LimitError as LimitError
     from .errors import MissingTensorError as MissingTensorError
+    from .errors import NoWeightsError as NoWeightsError
     from .errors import OptionError as OptionError
     from .errors import OutputError as OutputError
     from .errors import SelectionError as SelectionError
@@ -44,6 +45,10 @@ if TYPE_CHECKING:
     from .reading import open as open
     from .sidecar import Sidecar as Sidecar
     from .sidecar import SidecarTensor as SidecarTensor
+    from .zoo.batching import batch as batch
+    from .zoo.batching import plan_batch as plan_batch
+    from .zoo.plan import BatchPlan as BatchPlan
+    from .zoo.report import BatchReport as BatchReport
 
     __version__: str
 
@@ -72,6 +77,10 @@ _HOMES = {
     "Inspection": "inspection.facts",
     "Sidecar": "sidecar",
     "SidecarTensor": "sidecar",
+    "batch": "zoo.batching",
+    "plan_batch": "zoo.batching",
+    "BatchPlan": "zoo.plan",
+    "BatchReport": "zoo.report",
     "get_include": "headers",
     "recipes": "families.recipes",
     "KnownRecipe": "families.recipes",
@@ -85,6 +94,7 @@ _HOMES = {
     "CheckpointError": "errors",
     "LimitError": "errors",
     "SelectionError": "errors",
+    "NoWeightsError": "errors",
     "TensorError": "errors",
     "WtsError": "errors",
     "MissingTensorError": "errors",

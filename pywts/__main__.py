@@ -4,4 +4,5 @@ import sys
 
 from .cli import program
 
-sys.exit(program())
+if __name__ == "__main__":  # the workers of a batch import this, too
+    sys.exit(program())

@@ -149,10 +149,15 @@ class Reader:
 @final
 class Writer:
     @overload
-    def __init__(self, file: int, overlapped: bool, progress: Callable[[int], object] | None = None) -> None: ...
+    def __init__(
+        self, file: int, overlapped: bool, progress: Callable[[int], object] | None = None, checksum: bool = False
+    ) -> None: ...
     @overload
     def __init__(
-        self, write: Callable[[bytes], int | None], progress: Callable[[int], object] | None = None
+        self,
+        write: Callable[[bytes], int | None],
+        progress: Callable[[int], object] | None = None,
+        checksum: bool = False,
     ) -> None: ...
     def text(self, text: bytes, /) -> None: ...
     def lines(self, lines: list[Line], /) -> None: ...
@@ -161,6 +166,8 @@ class Writer:
     def flush(self) -> None: ...
     @property
     def bytes(self) -> int: ...
+    @property
+    def crc32(self) -> int: ...
 
 @final
 class Node:

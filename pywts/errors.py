@@ -19,6 +19,10 @@ class SelectionError(Error):
     """The source holds no weights where they were looked for, or several and no way to prefer one."""
 
 
+class NoWeightsError(SelectionError):
+    """The source is of a kind that can be read, and holds no weights at all: an optimizer's state, arguments, lists."""
+
+
 class TensorError(Error):
     """A tensor cannot be written to a .wts: its name, its kind or one of its values forbids it."""
 

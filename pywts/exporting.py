@@ -63,6 +63,8 @@ class Exported(Record):
     """the path of the sidecar that was written"""
     verified: bool = False
     """whether the .wts was read back and compared"""
+    crc32: str | None = None
+    """8 hex digits: the CRC-32 (zlib's) of the text that was written, where it was asked for"""
 
 
 class PlannedTensor(Record):
@@ -162,7 +164,7 @@ def export(
         "drop_junk": drop_junk,
         "half": half,
     }
-    replacing = {
+    writing: dict[str, Any] = {
         "overwrite": overwrite,
         "force": force,
         "durable": durable,
@@ -170,15 +172,29 @@ def export(
         "verify": verify,
         "check": check,
     }
+    return export_as(source, output, selection, writing, limits, progress, trust=trust)
+
+
+def export_as(
+    source: Any,
+    output: str | bytes | os.PathLike[str] | BinaryIO | None,
+    selection: dict[str, Any],
+    writing: dict[str, Any],
+    limits: Limits,
+    progress: Progress | None = None,
+    *,
+    trust: bool = False,
+) -> Exported:
+    """``export`` with its options in two: what is written, and how, which ``export_checkpoint`` takes by name."""
     path = path_of(source)
     if trust and path is not None:
         from .trusted import export_trusted
 
-        return export_trusted(path, output, selection, replacing, limits)
+        return export_trusted(path, output, selection, writing, limits)
     start = perf_counter()
     checkpoint = open_source(source, limits)
     try:
-        return export_checkpoint(checkpoint, path, output, selection, progress=progress, start=start, **replacing)
+        return export_checkpoint(checkpoint, path, output, selection, progress=progress, start=start, **writing)
     finally:
         checkpoint.close()
 
@@ -195,13 +211,19 @@ def export_checkpoint(
     sidecar: bool = False,
     verify: bool = False,
     check: bool = True,
+    checksum: bool = False,
+    threads: int = 2,
     progress: Progress | None = None,
     start: float,
 ) -> Exported:
-    """``export`` of an opened source; ``source`` is its path, if it has one, ``start`` when the work began."""
+    """``export`` of an opened source; ``source`` is its path, if it has one, ``start`` when the work began.
+
+    checksum: compute the CRC-32 of the text while it is written.
+    threads: 1 where other work keeps the other processors busy; more than 2 are never used.
+    """
     made = select(checkpoint, **selection)
     layout = _laid_out(checkpoint, made)
-    job = _Job(checkpoint.name, layout, check, progress)
+    job = _Job(checkpoint.name, layout, check, threads > 1, checksum, progress)
     path = None
     warnings = made.warnings
     if output is None or isinstance(output, (str, bytes, os.PathLike)):
@@ -244,6 +266,7 @@ def export_checkpoint(
         warnings=warnings,
         sidecar=f"{path}.json" if sidecar else None,
         verified=verify,
+        crc32=job.crc32,
     )
 
 
@@ -341,19 +364,25 @@ def _identities(path: str | None, tensors: list[Tensor]) -> set[tuple[int, int]]
 class _Job:
     """The writing of one layout, wherever to."""
 
-    def __init__(self, source: str, layout: Layout, check: bool, progress: Progress | None) -> None:
+    def __init__(
+        self, source: str, layout: Layout, check: bool, overlapped: bool, checksum: bool, progress: Progress | None
+    ) -> None:
         self._source = source
         self._layout = layout
         self._check = check
+        self._overlapped = overlapped and layout.size >= _OVERLAP_FROM
+        self._checksum = checksum
+        self.crc32: str | None = None
+        """of what was written, where it was asked for"""
         self._progress = progress
 
     def to_file(self, descriptor: int) -> None:
         """Write everything into an open file."""
-        self._run(lambda: Writer(descriptor, self._layout.size >= _OVERLAP_FROM, self._tick()))
+        self._run(lambda: Writer(descriptor, self._overlapped, self._tick(), self._checksum))
 
     def to_stream(self, stream: BinaryIO) -> None:
         """Write everything to a binary stream."""
-        self._run(lambda: Writer(_blocking(stream), self._tick()))
+        self._run(lambda: Writer(_blocking(stream), self._tick(), self._checksum))
 
     def _tick(self) -> Callable[[int], object] | None:
         progress, total = self._progress, self._layout.size
@@ -383,6 +412,8 @@ class _Job:
             raise Error(
                 f"{self._source}: wrote {writer.bytes} bytes where {layout.size} were laid out; please report this"
             )
+        if self._checksum:
+            self.crc32 = f"{writer.crc32:08x}"
         if self._progress is not None:
             self._progress(layout.size, layout.size)
 

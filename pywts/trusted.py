@@ -28,21 +28,21 @@ def export_trusted(
     source: str,
     output: str | bytes | os.PathLike[str] | BinaryIO | None,
     selection: dict[str, Any],
-    replacing: dict[str, bool],
+    writing: dict[str, Any],
     limits: Limits,
 ) -> Exported:
     """``export`` by way of the checkpoint's own classes. Raises what ``export`` does."""
     if output is None or isinstance(output, (str, bytes, os.PathLike)):
         named = None if output is None else os.fsdecode(output)
-        return _exported(_ask("export", source, selection, limits, output=named, replacing=replacing))
-    if replacing["sidecar"] or replacing["verify"]:
+        return _exported(_ask("export", source, selection, limits, output=named, writing=writing))
+    if writing["sidecar"] or writing["verify"]:
         raise OptionError("sidecar and verify need a file that can be read back: give a path as the output")
     import shutil
     import tempfile
 
     with tempfile.TemporaryDirectory(prefix="pywts-") as folder:
         path = os.path.join(folder, "MODEL.wts")
-        answer = _exported(_ask("export", source, selection, limits, output=path, replacing=replacing))
+        answer = _exported(_ask("export", source, selection, limits, output=path, writing=writing))
         with open(path, "rb") as file:
             shutil.copyfileobj(file, output)
     return answer.replace(path=None)
@@ -139,8 +139,8 @@ def _answer(request: dict[str, Any]) -> dict[str, Any]:
     if request["action"] == "plan":
         plan = plan_checkpoint(checkpoint, selection)
         return {**plan.as_dict(), "tensors": [tensor.as_dict() for tensor in plan.tensors]}
-    replacing = request["replacing"]
-    exported = export_checkpoint(checkpoint, source, request["output"], selection, start=start, **replacing)
+    writing = request["writing"]
+    exported = export_checkpoint(checkpoint, source, request["output"], selection, start=start, **writing)
     return exported.as_dict()
 
 

@@ -129,6 +129,8 @@ CALLS = {
     "diff": "pywts.diff(written, source).equal",
     "convert": "pywts.convert(written, f'{source}.npz').values == 6",
     "inspect": "pywts.inspect(source).model.classes == 3",
+    "plan_batch": "len(pywts.plan_batch(source, f'{source}.planned').jobs) == 1",
+    "batch": "not pywts.batch(source, f'{source}.out').failed",
     "get_include": "__import__('os').path.exists(pywts.get_include() + '/wts.hpp')",
 }
 """A call of every public function."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from itertools import islice
 
-from ..errors import SelectionError, near, shown
+from ..errors import NoWeightsError, SelectionError, near, shown
 from .state_dict import StateDict, is_state_dict, state_dict_of_mapping, state_dict_of_module
 from .uncollected import Uncollected
 
@@ -113,7 +113,7 @@ def _choose(checkpoint: Checkpoint, root: Any) -> tuple[str, Any, str]:
         return path, others[path], f"{shown(path)} is the only entry that holds weights"
     if others:
         raise _ambiguous(checkpoint, list(others))
-    raise SelectionError(_nothing(checkpoint, root))
+    raise NoWeightsError(_nothing(checkpoint, root))
 
 
 def _choose_of_sequence(checkpoint: Checkpoint, root: Any) -> tuple[str, Any, str]:
@@ -127,7 +127,7 @@ def _choose_of_sequence(checkpoint: Checkpoint, root: Any) -> tuple[str, Any, st
         return path, found[path], f"item {path} is the only one that holds weights"
     if found:
         raise _ambiguous(checkpoint, list(found))
-    raise SelectionError(_nothing(checkpoint, root))
+    raise NoWeightsError(_nothing(checkpoint, root))
 
 
 def _named(checkpoint: Checkpoint, entries: dict[Any, Any]) -> dict[str, tuple[str, Any]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 
 from ..errors import CheckpointError, LimitError, SelectionError, shown
+from .files import SourceFile
 from .foreign import named
 from .named import NamedTensors
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
     from ..limits import Limits
     from ..tensor import Refused, Tensor
-    from .files import SourceFile
     from .protocol import Checkpoint
 
 _INDEX_LIMIT = 256 << 20

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 COMMANDS = {
     "export": "write the weights of a checkpoint as a .wts",
     "inspect": "what a checkpoint holds, and what the C++ side must be told",
+    "batch": "convert whole folders, lists and buckets of checkpoints, each once",
     "verify": "compare a .wts with what it was made from, bit for bit",
     "diff": "how two models differ, tensor by tensor: .wts, checkpoints, .safetensors",
     "convert": "a .wts as .safetensors, .npz or .pt, and back",

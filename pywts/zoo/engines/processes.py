@@ -1,0 +1,108 @@
+"""The processes of this machine, by pebble: a worker that dies or takes too long costs the task that it had."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import resource
+import signal
+import threading
+from concurrent.futures import TimeoutError as TooLate
+from concurrent.futures.process import BrokenProcessPool
+from typing import TYPE_CHECKING, Any
+
+from pebble import ProcessExpired, ProcessPool
+
+from ...errors import Error, OptionError
+from . import Lost
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from concurrent.futures import Future
+
+_MOST_RESTARTS = 5
+
+
+class Processes:
+    """So many worker processes, each for one task at a time.
+
+    They are forked by a server that has one thread and has imported what they need (``forkserver``): a fork of the
+    caller would inherit whatever locks and threads it has, and the lock of its journal.
+    """
+
+    def __init__(self, jobs: int | None = None, timeout: float | None = None, max_memory: int | None = None) -> None:
+        """jobs: workers, one for each processor if None; timeout: seconds of a task; max_memory: bytes of a worker."""
+        if multiprocessing.current_process().name != "MainProcess" and getattr(
+            multiprocessing.current_process(), "_inheriting", False
+        ):
+            raise OptionError('a batch was started while a worker started: put it under `if __name__ == "__main__":`')
+        processors = len(os.sched_getaffinity(0))
+        self.workers = jobs or processors
+        self.threads = 2 if 2 * self.workers <= processors else 1
+        self.about = f"{self.workers} worker processes"
+        self._timeout = timeout
+        self._max_memory = max_memory
+        self._restarts = 0
+        self._context = multiprocessing.get_context("forkserver")
+        self._context.set_forkserver_preload(["pywts.zoo.task", "pywts.checkpoint.opening", "pywts.checkpoint.zip"])
+        self._pool = self._new_pool()
+
+    def _new_pool(self) -> ProcessPool:
+        return ProcessPool(self.workers, initializer=_begin, initargs=(self._max_memory,), context=self._context)
+
+    def submit(self, function: Callable[[Any], Any], argument: Any, /) -> Future[Any]:
+        """Have a task run."""
+        return self._pool.schedule(function, args=(argument,), timeout=self._timeout)
+
+    def lost(self, error: BaseException) -> Lost | None:
+        """What became of a task whose future raised this."""
+        if isinstance(error, TooLate):
+            return Lost("Timeout", f"took longer than {self._timeout:g} s; raise --timeout", again=False)
+        if isinstance(error, ProcessExpired):
+            return Lost("WorkerLost", f"its worker {_ended(error.exitcode)}", again=True)
+        if isinstance(error, (BrokenProcessPool, RuntimeError)):
+            return Lost("WorkerLost", "its worker could not work", again=True)
+        return None
+
+    def usable(self) -> bool:
+        """Whether the pool still works: one whose idle workers were killed does not."""
+        return self._pool.active
+
+    def restart(self) -> None:
+        """Begin with a new pool. Raises Error where that does not help."""
+        self._restarts += 1
+        self.close(now=True)
+        if self._restarts > _MOST_RESTARTS:
+            raise Error(f"the workers ended {self._restarts} times without a task; see what they printed")
+        self._pool = self._new_pool()
+
+    def close(self, now: bool) -> None:
+        """End the workers: when they are idle, or ``now``."""
+        if now:
+            self._pool.stop()  # type: ignore[no-untyped-call]
+        else:
+            self._pool.close()  # type: ignore[no-untyped-call]
+        self._pool.join()
+
+
+def _ended(code: int) -> str:
+    if code < 0:
+        hint = ", perhaps by the system for lack of memory; use fewer --jobs" if -code == signal.SIGKILL else ""
+        return f"was killed by signal {-code} ({signal.Signals(-code).name}){hint}"
+    return f"ended with code {code}"
+
+
+def _begin(max_memory: int | None) -> None:
+    """What a worker does first."""
+    os.setpgid(0, 0)  # Ctrl-C is for the batch, which lets its workers finish; their children would take it, too
+    threading.Thread(target=_end_with_the_batch, daemon=True).start()
+    if max_memory is not None:
+        resource.setrlimit(resource.RLIMIT_DATA, (max_memory, max_memory))
+
+
+def _end_with_the_batch() -> None:
+    """Wait until the batch's process ends, however it does, and end at once."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
