@@ -7,9 +7,11 @@ import re
 import sys
 
 from ..errors import shown
+from ..options import OPTIONS
 from ..zoo.batching import batch, plan_batch
 from ..zoo.engines import ENGINES
-from .arguments import Formatter, add_options, options_of
+from .arguments import Formatter, add_options
+from .parsed import Parsed, options_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,7 +24,7 @@ _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 
 def run(arguments: list[str]) -> int:
     """Convert many checkpoints, show how it goes, and say what became of them."""
-    parsed = _parser().parse_args(arguments)
+    parsed = _parser().parse_args(arguments, Parsed())
     options = options_of(parsed)
     finding = {"match": parsed.match, "ignore": parsed.ignore}
     if parsed.dry_run:
@@ -89,7 +91,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--scheduler", metavar="ADDRESS", help="of dask; if not given, a cluster on this machine")
     parser.add_argument("-q", "--quiet", action="store_true", help="print nothing but errors")
-    add_options(parser)
+    add_options(parser, OPTIONS)
     return parser
 
 
