@@ -387,7 +387,7 @@ def test_names_reach_the_terminal_escaped(tmp_path: Path, capsys: pytest.Capture
             assert all(character.isprintable() or character == "\n" for character in out + error)
 
 
-@pytest.mark.parametrize("arguments", [[], ["a.pt", "b.pt"]], ids=str)
+@pytest.mark.parametrize("arguments", [[], ["a.pt", "b.pt"], ["a.pt", "--json", "--html", "-"]], ids=str)
 def test_wrong_usage_is_2(arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         main(["inspect", *arguments])

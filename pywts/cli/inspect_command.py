@@ -21,6 +21,8 @@ def run(arguments: list[str]) -> int:
     sources = [*parsed.source, *([parsed.weights] if parsed.weights else [])]
     if len(sources) != 1:
         parser.error("name one file: pywts inspect best.pt")
+    if parsed.json and parsed.html == "-":
+        parser.error("--json and --html - would mix on standard output; give a file to --html")
     try:
         return _inspected(sources[0], parsed)
     except Error as error:
@@ -48,15 +50,24 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--stats", action="store_true", help="look at every value: ranges, NaN, what float16 loses")
     parser.add_argument("--check", action="store_true", help="compare every checksum of the file, as torch does not")
     parser.add_argument("--json", action="store_true", help="print everything as JSON (docs/checkpoint.md)")
+    parser.add_argument("--html", metavar="PATH", help="write a page with everything, --stats included; - for stdout")
     return parser
 
 
 def _inspected(source: str, parsed: argparse.Namespace) -> int:
-    statistics = (parsed.tensor,) if parsed.tensor else parsed.stats
+    statistics = (parsed.tensor,) if parsed.tensor and not parsed.html else parsed.stats or bool(parsed.html)
     found = inspect(source, key=parsed.key, check=parsed.check, statistics=statistics)
+    if parsed.html:
+        from ..inspection.page import write_page
+
+        write_page(found, parsed.html)
+        if parsed.html != "-" and not parsed.json:
+            from ..errors import shown
+
+            print(f"{shown(parsed.html, 300)}: written")
     if parsed.json:
         _print_json(found)
-    else:
+    elif not parsed.html:
         _print(found, parsed)
     return 1 if found.container.check is not None and found.container.check.damaged else 0
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import zlib
 
 from .. import _core
 from ..checkpoint.archive import Archive
@@ -19,11 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
-    from ..checkpoint.archive import Entry
     from ..checkpoint.protocol import Checkpoint
     from .facts import Container
 
-_CHUNK = 1 << 20
 _MOST_VALUES = 1_000_000
 """Values of a checkpoint that are looked through for the tensors of a damaged storage."""
 
@@ -61,29 +58,12 @@ def _check_archive(checkpoint: Checkpoint, path: str) -> tuple[int, int, tuple[D
                 continue
             checked += 1
             try:
-                found = _crc32(archive, entry)
+                archive.check(entry)
             except CheckpointError as error:
-                wrong[name] = str(error)
-                continue
-            if found != entry.crc:
-                wrong[name] = f"its CRC-32 is {found:08x}, the archive says {entry.crc:08x}"
+                wrong[name] = str(error).removeprefix(f"{file.name}: ")
     inside = _tensors_of(checkpoint, {_key(name) for name in wrong}) if wrong else {}
     damaged = tuple(Damage(name, tuple(inside.get(_key(name), ())), what) for name, what in wrong.items())
     return checked, unchecked, damaged
-
-
-def _crc32(archive: Archive, entry: Entry) -> int:
-    found = 0
-    if not entry.stored:
-        for chunk in archive.chunks(entry, _CHUNK):
-            found = zlib.crc32(chunk, found)
-        return found
-    at, end = entry.offset, entry.offset + entry.size
-    while at < end:
-        chunk = archive.file.read(at, min(_CHUNK, end - at))
-        found = zlib.crc32(chunk, found)
-        at += len(chunk)
-    return found
 
 
 def _key(name: str) -> str:
