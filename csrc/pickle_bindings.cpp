@@ -1,16 +1,19 @@
 #include "pickle_bindings.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "pickle/machine.hpp"
+#include "pickle/survey.hpp"
 #include "pickle/torch_records.hpp"
 
 namespace py = pybind11;
@@ -26,6 +29,7 @@ constexpr std::array<const char*, 6> kHowNames = {"reduce", "newobj", "newobj_ex
 struct Pickle {
   Pickle(py::bytes held, std::string_view part, const pickle::Limits& limits)
       : data(std::move(held)), document(part, limits) {}
+  Pickle(py::bytes held, pickle::Document made) : data(std::move(held)), document(std::move(made)) {}
   py::bytes data;  // the document's texts point into it
   pickle::Document document;
 };
@@ -145,6 +149,7 @@ class Node {
     if (document().kind(id_) != pickle::Kind::call) return py::none();
     return py::str(kHowNames[static_cast<std::size_t>(document().how(id_))]);
   }
+  int protocol() const noexcept { return document().protocol(id_); }  // of a global
   py::str module() const { return decode(document().module(id_)); }
   py::str name() const { return decode(document().name(id_)); }
 
@@ -225,6 +230,84 @@ class Node {
   pickle::Id id_;
 };
 
+constexpr std::array<const char*, 12> kDeedNames = {"import",     "pass",  "reduce", "newobj",
+                                                    "newobj_ex",  "obj",   "inst",   "extension",
+                                                    "persistent", "build", "append", "setitem"};
+constexpr std::array<const char*, 4> kTargetNames = {"", "imported", "made", "loaded"};
+constexpr std::array<const char*, 3> kStateNames = {"plain", "hooking", "opaque"};
+
+std::string_view part_of(const py::bytes& data, std::uint64_t start) {
+  const std::string_view whole = data;
+  if (start > whole.size()) throw py::value_error("start lies after the data");
+  return whole.substr(static_cast<std::size_t>(start));
+}
+
+pickle::Limits limits_of(std::uint64_t opcodes, std::uint64_t nodes) {
+  pickle::Limits limits;
+  limits.opcodes = opcodes;
+  limits.nodes = nodes;
+  return limits;
+}
+
+// What a pickle would do, as far as it can be followed.
+class Survey {
+ public:
+  Survey(const py::bytes& data, std::uint64_t start, std::uint64_t opcodes, std::uint64_t nodes) : start_(start) {
+    const std::string_view part = part_of(data, start);
+    const py::gil_scoped_release released;
+    auto document = pickle::Document::until_error(part, limits_of(opcodes, nodes), fault_);
+    uses_ = pickle::survey(document);
+    embedded_ = pickle::embedded(document);
+    const py::gil_scoped_acquire gil;
+    pickle_ = std::make_shared<Pickle>(data, std::move(document));
+  }
+
+  // Why and where it cannot be followed to its end; None where it can.
+  py::object fault() const {
+    if (!fault_) return py::none();
+    return py::make_tuple(fault_->what(), fault_->position);
+  }
+  py::object root() const {
+    return fault_ ? py::object(py::none()) : py::cast(Node(pickle_, pickle_->document.root()));
+  }
+  std::uint64_t end() const noexcept { return start_ + pickle_->document.end(); }
+  int protocol() const noexcept { return pickle_->document.protocol(); }
+
+  // (deed, target, state, global or None, position, number of nodes) of each use.
+  py::list uses() const {
+    py::list result(uses_.size());
+    std::size_t i = 0;
+    for (const pickle::Use& use : uses_) {
+      const py::object global =
+          use.global == pickle::kNone ? py::object(py::none()) : py::cast(Node(pickle_, use.global));
+      result[i++] = py::make_tuple(
+          kDeedNames[static_cast<std::size_t>(use.deed)], kTargetNames[static_cast<std::size_t>(use.target)],
+          kStateNames[static_cast<std::size_t>(use.state)], global, use.position, use.nodes.size());
+    }
+    return result;
+  }
+  // The nodes of a use, from the first on.
+  py::list nodes(std::size_t use, std::size_t most) const {
+    if (use >= uses_.size()) throw py::index_error();
+    const std::vector<pickle::Id>& ids = uses_[use].nodes;
+    py::list result(std::min(most, ids.size()));
+    for (std::size_t i = 0; i < result.size(); ++i) result[i] = Node(pickle_, ids[i]);
+    return result;
+  }
+  py::list embedded() const {
+    py::list result(embedded_.size());
+    for (std::size_t i = 0; i < result.size(); ++i) result[i] = Node(pickle_, embedded_[i]);
+    return result;
+  }
+
+ private:
+  std::uint64_t start_;
+  std::optional<pickle::Error> fault_;
+  std::shared_ptr<Pickle> pickle_;
+  std::vector<pickle::Use> uses_;
+  std::vector<pickle::Id> embedded_;
+};
+
 }  // namespace
 
 void bind_pickle(py::module_& module) {
@@ -241,13 +324,7 @@ void bind_pickle(py::module_& module) {
   module.def(
       "parse_pickle",
       [](const py::bytes& data, std::uint64_t start, std::uint64_t opcodes, std::uint64_t nodes) {
-        std::string_view part = data;
-        if (start > part.size()) throw py::value_error("start lies after the data");
-        part.remove_prefix(static_cast<std::size_t>(start));
-        pickle::Limits limits;
-        limits.opcodes = opcodes;
-        limits.nodes = nodes;
-        auto parsed = std::make_shared<Pickle>(data, part, limits);
+        auto parsed = std::make_shared<Pickle>(data, part_of(data, start), limits_of(opcodes, nodes));
         const pickle::Document& document = parsed->document;
         return py::make_tuple(Node(parsed, document.root()), start + document.end(), document.protocol());
       },
@@ -273,6 +350,7 @@ void bind_pickle(py::module_& module) {
       .def_property_readonly("keywords", &Node::keywords)
       .def_property_readonly("argument", &Node::argument)
       .def_property_readonly("how", &Node::how)
+      .def_property_readonly("protocol", &Node::protocol)
       .def_property_readonly("module", &Node::module)
       .def_property_readonly("name", &Node::name)
       .def("plain", &Node::plain, py::arg("depth") = 4)
@@ -281,6 +359,16 @@ void bind_pickle(py::module_& module) {
              return py::isinstance<Node>(other) && self.same(other.cast<const Node&>());
            })
       .def("__hash__", &Node::id);
+
+  py::class_<Survey>(module, "Survey")
+      .def(py::init<const py::bytes&, std::uint64_t, std::uint64_t, std::uint64_t>())
+      .def_property_readonly("fault", &Survey::fault)
+      .def_property_readonly("root", &Survey::root)
+      .def_property_readonly("end", &Survey::end)
+      .def_property_readonly("protocol", &Survey::protocol)
+      .def("uses", &Survey::uses)
+      .def("nodes", &Survey::nodes)
+      .def("embedded", &Survey::embedded);
 }
 
 }  // namespace pywts

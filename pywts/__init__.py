@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from .headers import get_include as get_include
     from .inspection.facts import Inspection as Inspection
     from .inspection.inspecting import inspect as inspect
+    from .inspection.scan_report import ScanReport as ScanReport
+    from .inspection.scanning import scan as scan
     from .limits import DEFAULT_LIMITS as DEFAULT_LIMITS
     from .limits import Limits as Limits
     from .reading import StoredTensor as StoredTensor
@@ -81,6 +83,8 @@ _HOMES = {
     "plan_batch": "zoo.batching",
     "BatchPlan": "zoo.plan",
     "BatchReport": "zoo.report",
+    "scan": "inspection.scanning",
+    "ScanReport": "inspection.scan_report",
     "get_include": "headers",
     "recipes": "families.recipes",
     "KnownRecipe": "families.recipes",

@@ -131,6 +131,7 @@ CALLS = {
     "inspect": "pywts.inspect(source).model.classes == 3",
     "plan_batch": "len(pywts.plan_batch(source, f'{source}.planned').jobs) == 1",
     "batch": "not pywts.batch(source, f'{source}.out').failed",
+    "scan": "pywts.scan(source).clean",
     "get_include": "__import__('os').path.exists(pywts.get_include() + '/wts.hpp')",
 }
 """A call of every public function."""

@@ -561,4 +561,14 @@ inline void Machine::execute(unsigned char opcode) {
 
 Document::Document(std::string_view data, const Limits& limits) { Machine(*this, data, limits).run(); }
 
+Document Document::until_error(std::string_view data, const Limits& limits, std::optional<Error>& why) {
+  Document document;
+  try {
+    Machine(document, data, limits).run();
+  } catch (const Error& error) {
+    why = error;
+  }
+  return document;
+}
+
 }  // namespace pywts::pickle

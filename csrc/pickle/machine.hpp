@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <exception>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -97,6 +98,10 @@ class Document {
   // Throws Error for what CPython would refuse or what a limit forbids, std::bad_alloc when memory ends.
   explicit Document(std::string_view data, const Limits& limits = {});
 
+  // The same for a pickle that may be broken: where it cannot be followed, `why` says so, and the document holds what
+  // was made until then, and has no root.
+  static Document until_error(std::string_view data, const Limits& limits, std::optional<Error>& why);
+
   Id root() const noexcept { return root_; }
   std::uint64_t end() const noexcept { return end_; }  // bytes consumed, STOP included: the next pickle starts here
   int protocol() const noexcept { return protocol_; }  // as the last PROTO says; 0 without one
@@ -132,6 +137,8 @@ class Document {
 
  private:
   friend class Builder;
+
+  Document() = default;
 
   struct Extent {  // of one of the pools below
     std::uint32_t first, size, capacity;

@@ -11,6 +11,9 @@ from ..errors import CheckpointError
 class SourceFile:
     """An open regular file. Use as a context manager."""
 
+    base = 0
+    """what to add to a position, so that it is one of the whole file; more in parts of one"""
+
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = os.fspath(path)
         self.name = os.fsdecode(self.path)

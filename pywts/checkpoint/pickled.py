@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .state_dict import Parts
 
 
-_CUT_SHORT = ("the pickle is cut short", "the pickle ends without a STOP", "a frame is longer than the pickle")
+CUT_SHORT = ("the pickle is cut short", "the pickle ends without a STOP", "a frame is longer than the pickle")
 """What the machine says of a pickle that goes on where its data ends."""
 
 
@@ -35,7 +35,7 @@ def parse(source: str, data: bytes, limits: Limits, start: int = 0, base: int = 
     except PickleError as error:
         what, position = error.args
         message = f"{source}: the pickle cannot be read at byte {base + start + position}: {what}"
-        if what in _CUT_SHORT:
+        if what in CUT_SHORT:
             raise CutShort(f"{message}; copy or download it again") from None
         raise (LimitError if "limit" in what else CheckpointError)(message) from None
     except MemoryError:

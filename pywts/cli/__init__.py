@@ -15,6 +15,7 @@ COMMANDS = {
     "verify": "compare a .wts with what it was made from, bit for bit",
     "diff": "how two models differ, tensor by tensor: .wts, checkpoints, .safetensors",
     "convert": "a .wts as .safetensors, .npz or .pt, and back",
+    "scan": "what loading a file would import and call, without doing it",
     "recipes": "list the surgery that families of models need, by name",
     "kernels": "list the encoders of this build, and the one in use",
 }

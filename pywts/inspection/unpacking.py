@@ -1,0 +1,459 @@
+"""Finds the pickles of a file, whatever they lie in, and has each judged.
+
+Followed are all pickles in a row, the ``.pkl`` files of an archive and what else in it begins as a pickle does,
+archives, NumPy arrays and compressed data inside of those, and bytes and strings inside of pickles. Not looked at are
+the storages of an archive (``ROOT/data/KEY``) and of a stream: loaders take them as numbers, whatever they hold.
+"""
+
+from __future__ import annotations
+
+from .._core import Survey
+from ..checkpoint.archive import Archive, Entry
+from ..checkpoint.files import SourceFile
+from ..checkpoint.foreign import foreign
+from ..checkpoint.legacy import MAGIC, LegacyStorages
+from ..checkpoint.objects import value_of
+from ..checkpoint.pickled import CUT_SHORT
+from ..errors import CheckpointError, LimitError, shown
+from .held import Held, Part, compressed, inflated, spilled
+from .scan_report import FOUND, NEEDS_CODE, Problem, ScannedPickle, Use
+from .verdicts import MOST_USES, judge
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .._core import Node
+    from ..limits import Limits
+    from .held import Content
+
+_WINDOW = 1 << 16
+"""Bytes of a pickle that are read at first."""
+_DEPTH = 12
+"""Levels of one thing inside of another."""
+_MOST_PICKLES = 100_000
+"""Pickles of one file."""
+_PICKLES = ("pkl", ".pickle", ".pk", ".p", ".joblib", ".pt", ".pth", ".ckpt", ".npy", ".npz", ".bin")
+"""How the names of pickles in an archive end."""
+PICKLED = (*_PICKLES, ".model", ".dill", ".sav", ".tar", ".t7", ".jit", ".torchscript", ".mar")
+"""How the names of files end that loaders take for pickles; only ever used to say that one cannot be read."""
+
+
+class Unpacked:
+    """What was found in one file."""
+
+    def __init__(self, name: str, limits: Limits) -> None:
+        self.kind = ""
+        self.pickles: list[ScannedPickle] = []
+        self.uses: list[Use] = []
+        self.problems: list[Problem] = []
+        self._name = name
+        self._limits = limits
+        self._left = limits.pickle_bytes
+        """Bytes that may still be held in memory."""
+
+    # ------------------------------------------------------------------------------------------------------ any content
+
+    def content(self, data: Content, where: str, depth: int, *, expected: bool) -> bool:
+        """Go through a file, or a part of one.
+
+        ``expected``: it is meant to be loaded, so it must be followed to its end.
+
+        False: there is nothing in it that is a pickle, or can hold one.
+        """
+        if depth > _DEPTH:
+            self._problem(where, 0, f"more than {_DEPTH} levels of archives and pickles inside of each other")
+            return True
+        head = data.head(512)
+        if head[:4] == b"PK\x03\x04":
+            self._archive(data, where, depth)
+        elif head[:6] == b"\x93NUMPY":
+            self._array(data, head, where, depth)
+        elif compressed(head):
+            return self._compressed(data, where, depth, expected)
+        elif _is_tar(head):
+            self._tar(data, where, depth)
+            self._row(data, where, depth, expected=False)
+        elif head[8:9] == b"{" and 2 <= int.from_bytes(head[:8], "little") <= data.size - 8:
+            if not self._row(data, where, depth, expected=False):
+                self.kind = self.kind or "safetensors"
+        else:
+            return self._row(data, where, depth, expected)
+        return True
+
+    def appended_archive(self, file: SourceFile) -> None:
+        """Tell of a zip archive that stands at the end of something else, as a reader of archives would find it."""
+        from .salvage import has_archive_at_end, salvaged
+
+        if not has_archive_at_end(file):
+            return
+        self._problem("", 0, "a zip archive stands at the end of the file; what is read depends on the reader")
+        for name, position, content in salvaged(file):
+            self.content(Held(self._name, content, position), shown(name), 1, expected=False)
+
+    def _problem(self, where: str, position: int, message: str) -> None:
+        if len(self.problems) < 1000:
+            self.problems.append(Problem(where, position, message.removeprefix(f"{self._name}: ")))
+
+    def _take(self, size: int, where: str) -> bool:
+        """Whether so many bytes may be held; where not, it is said."""
+        self._left -= size
+        if self._left < 0:
+            self._problem(where, 0, f"over the limit of {self._limits.pickle_bytes} bytes in memory for one file")
+        return self._left >= 0
+
+    # ------------------------------------------------------------------------------------------------- pickles in a row
+
+    def _row(self, data: Content, where: str, depth: int, expected: bool) -> bool:
+        """Follow pickles one after another to the end of the content. False: it does not begin with one."""
+        first = len(self.pickles)
+        window, window_at, position = b"", 0, 0
+        torchscript = self.kind == "TorchScript archive"
+        while position < data.size:
+            name = where if position == 0 else f"{where} pickle {len(self.pickles) - first + 1}".strip()
+            if len(self.pickles) >= _MOST_PICKLES:
+                self._problem(name, position, f"more than {_MOST_PICKLES} pickles; the rest was not looked at")
+                return True
+            if position - window_at > len(window) - 64 and window_at + len(window) < data.size:
+                window, window_at = data.read(position, min(_WINDOW, data.size - position)), position
+            survey, window, window_at = self._survey(data, window, window_at, position)
+            if survey is None:
+                self._problem(name, position, "its objects do not fit in memory")
+                return True
+            fault = survey.fault
+            uses, loaded = judge(name, data.base + position, survey, torchscript)
+            if fault is not None and not expected and not (uses and (position or _evidence(uses, window))):
+                return False
+            offset = data.base + position
+            end = survey.end + window_at if fault is None else position + fault[1]
+            self.pickles.append(ScannedPickle(name, offset, end - position, survey.protocol, fault is None))
+            self._keep(name, uses)
+            self._inside(survey, loaded, name, depth)
+            if fault is not None:
+                where_not = f"the pickle cannot be followed to its end: {fault[0]}"
+                if position and not uses:
+                    where_not = f"what follows the pickle is none: {fault[0]}"
+                self._problem(name, data.base + end, where_not)
+                return True
+            root = survey.root
+            if position == 0 and root is not None and value_of(root) == MAGIC:
+                self._legacy(data, where, depth, end)
+                return True
+            expected = True  # what follows a pickle is another, or damage
+            position = end
+        if not self.kind:
+            self.kind = "plain pickle" if len(self.pickles) - first == 1 else "pickles in a row"
+        return position > 0
+
+    def _survey(self, data: Content, window: bytes, window_at: int, position: int) -> tuple[Survey | None, bytes, int]:
+        """Follow the pickle at ``position`` in a window that grows as far as the pickle needs."""
+        while True:
+            try:
+                survey = Survey(window, position - window_at, self._limits.opcodes, self._limits.nodes)
+            except MemoryError:
+                return None, window, window_at
+            fault = survey.fault
+            rest = data.size - position
+            if fault is None or fault[0] not in CUT_SHORT or len(window) - (position - window_at) >= rest:
+                return survey, window, window_at
+            size = min(4 * max(len(window), _WINDOW), rest)
+            if size > self._limits.pickle_bytes:
+                return survey, window, window_at
+            window, window_at = data.read(position, size), position
+
+    def _keep(self, name: str, uses: list[Use]) -> None:
+        if len(uses) >= MOST_USES or len(self.uses) + len(uses) > 10 * MOST_USES:
+            self._problem(name, 0, "more imports and calls than are told apart")
+        self.uses.extend(uses[: 10 * MOST_USES - len(self.uses)])
+
+    def _inside(self, survey: Survey, loaded: list[Node], name: str, depth: int) -> None:
+        """Bytes and strings inside of a pickle: what loading reads as a checkpoint, and what looks like a pickle."""
+        ids = set()
+        for node, expected in [(node, True) for node in loaded] + [(node, False) for node in survey.embedded()]:
+            value = value_of(node)
+            if node.id in ids or not isinstance(value, (bytes, str)):
+                continue
+            ids.add(node.id)
+            if isinstance(value, str):
+                try:
+                    value = value.encode("latin-1")
+                except UnicodeEncodeError:
+                    value = value.encode("utf-8", "surrogatepass")
+            if not self._take(len(value), name):
+                return
+            inner = f"{name} > bytes at {node.position}".removeprefix(" > ")
+            if expected or _promises(value):
+                kind = self.kind
+                self.content(Held(self._name, value), inner, depth + 1, expected=expected)
+                self.kind = kind
+
+    # ----------------------------------------------------------------------------------------------- streams and arrays
+
+    def _legacy(self, data: Content, where: str, depth: int, position: int) -> None:
+        """What follows the magic number: three pickles that torch reads, one of the storages' keys, the storages."""
+        if depth == 0:
+            self.kind = "legacy stream"
+        window, window_at = b"", position
+        roots = []
+        for number in range(2, 6):
+            name = f"{where} pickle {number}".strip()
+            if position >= data.size:
+                return self._problem(name, position, "a legacy stream that ends before its fifth pickle")
+            if position - window_at > len(window) - 64:
+                window, window_at = data.read(position, min(_WINDOW, data.size - position)), position
+            survey, window, window_at = self._survey(data, window, window_at, position)
+            if survey is None:
+                return self._problem(name, position, "its objects do not fit in memory")
+            uses, loaded = judge(name, data.base + position, survey, torchscript=False)
+            fault = survey.fault
+            end = survey.end + window_at if fault is None else position + fault[1]
+            offset = data.base + position
+            self.pickles.append(ScannedPickle(name, offset, end - position, survey.protocol, fault is None))
+            self._keep(name, uses)
+            self._inside(survey, loaded, name, depth)
+            if fault is not None:
+                message = f"the pickle cannot be followed to its end: {fault[0]}"
+                return self._problem(name, data.base + end, message)
+            position = end
+            roots.append(survey.root)
+        try:
+            root, keys = roots[2], roots[3]
+            assert root is not None
+            assert keys is not None
+            LegacyStorages(data, root, keys, position)  # type: ignore[arg-type]
+        except CheckpointError as error:
+            self._problem(where, position, str(error))
+        return None
+
+    def _array(self, data: Content, head: bytes, where: str, depth: int) -> None:
+        """A NumPy array: only one of objects has a pickle behind its header."""
+        self.kind = self.kind or "NumPy array"
+        wide = head[6:7] >= b"\x02"
+        start = (12 if wide else 10) + int.from_bytes(head[8 : 12 if wide else 10], "little")
+        if start > min(data.size, 1 << 20):
+            return self._problem(where, 0, "a NumPy array whose header does not fit into it")
+        header = data.read(12 if wide else 10, start - (12 if wide else 10))
+        try:
+            has_objects = holds_objects(header)
+        except ValueError:
+            return self._problem(where, 0, "a NumPy array whose header is no description of one")
+        if has_objects:
+            part = Part(data, start, data.size - start)
+            self._row(part, f"{where} array of objects".strip(), depth, expected=True)
+        return None
+
+    def _compressed(self, data: Content, where: str, depth: int, expected: bool) -> bool:
+        try:
+            content = inflated(data, max(self._left, 0))
+        except LimitError as error:
+            self._problem(where, 0, str(error))
+            return True
+        except CheckpointError as error:
+            if expected:
+                self._problem(where, 0, str(error))
+            return expected
+        if not self._take(len(content), where):
+            return True
+        inner = f"{where} > unpacked".removeprefix(" > ")
+        return self.content(Held(self._name, content), inner, depth + 1, expected=expected)
+
+    # --------------------------------------------------------------------------------------------------------- archives
+
+    def _archive(self, data: Content, where: str, depth: int) -> None:
+        from .salvage import salvaged
+
+        if not isinstance(data, SourceFile):
+            if not self._take(data.size, where):
+                return
+            with spilled(data) as file:
+                self._archive(file, where, depth)
+            return
+        try:
+            archive = Archive(data, self._limits)
+        except CheckpointError as error:
+            self._problem(where, 0, str(error))
+            self.kind = self.kind or "zip archive"
+            for name, position, content in salvaged(data):
+                self.content(Held(self._name, content, position), _joined(where, name), depth + 1, expected=False)
+            return
+        names = archive.names()
+        kind = _kind_of(names)
+        if depth == 0 or not self.kind:
+            self.kind = kind
+        outer, self.kind = self.kind, kind
+        folders = {name[:-4] + "/" for name in names if name.endswith(".pkl")}
+        for name in names:
+            if not _is_storage(name, folders) and not name.endswith("/"):
+                self._entry(archive, name, where, depth)
+        self._storages(archive, names, folders, where)
+        self._code(names, kind, where)
+        self.kind = outer
+
+    def _entry(self, archive: Archive, name: str, where: str, depth: int) -> None:
+        inner = _joined(where, name)
+        expected = name.lower().endswith(_PICKLES)
+        try:
+            entry = archive.find(name)
+            if entry is None:
+                return self._problem(inner, 0, "a file whose name cannot be looked up")
+            if not expected:
+                head = _head(archive, entry)
+                if not _promises(head) and not self._guess(Held(self._name, head, entry.offset)):
+                    return None
+            data = self._content_of(archive, entry, inner)
+        except CheckpointError as error:
+            return self._problem(inner, 0, str(error))
+        if data.size:
+            self.content(data, inner, depth + 1, expected=expected)
+        return None
+
+    def _storages(self, archive: Archive, names: list[str], folders: set[str], where: str) -> None:
+        """Compare the headers of storages with the directory; their content is left alone."""
+        fine = {folder + key for folder in folders for key in archive.stored(folder)}
+        for name in names:
+            if name not in fine and _is_storage(name, folders):
+                try:
+                    archive.find(name)
+                except CheckpointError as error:
+                    self._problem(_joined(where, name), 0, str(error))
+
+    def _content_of(self, archive: Archive, entry: Entry, inner: str) -> Content:
+        """A file of an archive, as far as it can be had; what is wrong with it is said."""
+        if entry.stored:
+            try:
+                archive.check(entry)
+            except CheckpointError as error:
+                self._problem(inner, 0, str(error))
+            return Part(archive.file, entry.offset, entry.size)
+        held = bytearray()
+        try:
+            for piece in archive.chunks(entry):
+                if not self._take(len(piece), inner):
+                    break
+                held += piece
+        except CheckpointError as error:
+            self._problem(inner, 0, str(error))
+        return Held(self._name, bytes(held))
+
+    def _guess(self, data: Content) -> bool:
+        """Whether the first bytes of a file that promises nothing would import or call something."""
+        survey, window, _ = self._survey(data, data.head(_WINDOW), 0, 0)
+        return survey is not None and _evidence(judge("", 0, survey, torchscript=False)[0], window)
+
+    def _code(self, names: list[str], kind: str, where: str) -> None:
+        """Programs in an archive, told for what they are."""
+        code = [name for name in names if name.endswith((".py", ".pyc", ".so"))]
+        if not code:
+            return
+        if kind == "TorchScript archive":
+            verdict, reason = (
+                NEEDS_CODE,
+                ("TorchScript: torch's interpreter runs it, which has operators that read and write files"),
+            )
+        elif kind in ("torch.package", "TorchServe archive"):
+            verdict, reason = FOUND, f"Python that a {kind} brings along, and that loading it runs"
+        else:
+            return
+        first = _joined(where, code[0])
+        self.uses.append(Use(first, 0, shown(code[0]), "code", True, "", len(code), verdict, reason))
+
+    def _tar(self, data: Content, where: str, depth: int) -> None:
+        from .tar import members
+
+        self.kind = self.kind or "tar archive"
+        try:
+            for name, position, size in members(data):
+                inner = _joined(where, name)
+                part = Part(data, position, size)
+                if name in ("storages", "tensors"):
+                    self.kind = "tar of torch before 0.1.10"
+                    from .tar import pickles_of
+
+                    for at, length in pickles_of(part, name, self._limits):
+                        self._row(Part(part, at, length), f"{inner} at {at}", depth + 1, expected=True)
+                elif size:
+                    self.content(part, inner, depth + 1, expected=name.lower().endswith(_PICKLES) or name == "pickle")
+        except CheckpointError as error:
+            self._problem(where, 0, str(error))
+
+
+def holds_objects(header: bytes) -> bool:
+    """Whether a NumPy array's header, a literal, tells of objects, which are pickled. ValueError where it is none."""
+    import re
+
+    simple = rb"\{'descr': '[<>|=]?([a-zA-Z])\d*', 'fortran_order': (?:True|False), 'shape': \([\d, L]*\),? ?\}\s*"
+    found = re.fullmatch(simple, header)
+    if found is not None:
+        return found[1] == b"O"
+    import ast
+
+    try:
+        ast.literal_eval(header.decode("latin-1").strip())
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        raise ValueError("no literal") from None
+    return re.search(rb"['\"](?:[<>=|]?O\d*|object_?)['\"]", header) is not None
+
+
+def named_kind(file: SourceFile) -> str:
+    """What a file is that has nothing to load in it, in a few words."""
+    error = foreign(file, file.head(512))
+    if error is None:
+        return "of no kind that is known"
+    return str(error).removeprefix(f"{file.name}: this is ").partition(";")[0]
+
+
+def _joined(where: str, name: str) -> str:
+    return f"{where} > {shown(name)}".removeprefix(" > ")
+
+
+def _kind_of(names: list[str]) -> str:
+    if any(name.endswith("/constants.pkl") for name in names):
+        return "TorchScript archive"
+    if any(name.endswith("/.data/extern_modules") for name in names):
+        return "torch.package"
+    if "MAR-INF/MANIFEST.json" in names:
+        return "TorchServe archive"
+    if names and all(name.endswith(".npy") for name in names):
+        return "NumPy archive"
+    return "zip archive"
+
+
+def _is_storage(name: str, folders: set[str]) -> bool:
+    """Whether a file of an archive is a storage of a pickle beside it: numbers for torch, whatever it holds."""
+    folder, slash, key = name.rpartition("/")
+    if name.endswith(".storage") and folder.endswith("/.data"):
+        return True
+    return bool(slash) and f"{folder}/" in folders and not key.lower().endswith(_PICKLES)
+
+
+def _head(archive: Archive, entry: Entry) -> bytes:
+    if entry.stored:
+        return archive.file.read(entry.offset, min(entry.size, _WINDOW))
+    return next(archive.chunks(entry, _WINDOW), b"")
+
+
+def _promises(head: bytes) -> bool:
+    """Whether content begins as a pickle of protocol 2 and later does, or as what may hold one."""
+    marked = head[:1] == b"\x80" and head[1:2] <= b"\x05"
+    return marked or head[:4] == b"PK\x03\x04" or head[:6] == b"\x93NUMPY" or bool(compressed(head)) or _lines(head)
+
+
+def _lines(head: bytes) -> bool:
+    """Whether it may be a pickle of protocol 0 or 1: it begins with one of their opcodes, and has lines."""
+    return head[:1] in (b"c", b"(", b"]", b"}", b"i", b"l", b"d", b"V", b"S", b"I", b"N", b"K") and b"\n" in head
+
+
+def _evidence(uses: list[Use], head: bytes) -> bool:
+    """Whether what was followed of some content shows that it is a pickle: a call, or an import of a likely name."""
+    if any(use.called for use in uses):
+        return True
+    text = all(byte >= 32 or byte in b"\t\n\r\f" for byte in head[:256])
+    return not text and any(use.name.replace(".", "").isidentifier() for use in uses)
+
+
+def _is_tar(head: bytes) -> bool:
+    """Whether it begins as a tar does, by the checksum of the first header: the oldest have no mark."""
+    if len(head) < 512:
+        return False
+    told = head[148:156].strip(b" \x00")
+    if not told or not told.isdigit() or b"8" in told or b"9" in told:
+        return False
+    return int(told, 8) == sum(head[:148]) + 8 * 32 + sum(head[156:512])

@@ -1,0 +1,339 @@
+"""Judges what a pickle would import, call and change: by an allow-list, never by a list of what is bad."""
+
+from __future__ import annotations
+
+from ..checkpoint.objects import arguments, kind_of, value_of
+from ..checkpoint.persistent import module_class, storage_id
+from ..errors import shown
+from .glimpse import glimpse
+from .harmless import (
+    CLASSES,
+    CONTAINERS,
+    ENUMERATIONS,
+    FRAMEWORKS,
+    HARMLESS,
+    PLAIN_BASES,
+    REBUILDERS,
+    WITH_CARE,
+)
+from .scan_report import FOUND, NEEDS_CODE, Use
+from .scan_report import HARMLESS as HARMLESS_VERDICT
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from .._core import Node, Survey
+
+    Verdict = tuple[str, str]
+    """harmless, needs-code or found; and why"""
+
+_MOST_SHOWN = 50
+"""Uses of one kind that are shown one by one where they are found; the rest is counted."""
+MOST_USES = 20_000
+"""Uses of one pickle that are told apart."""
+_CODECS = ("latin1", "latin-1", "ascii", "utf-8", "utf8")
+_COMPUTED = "an import's name is "
+"""How the machine begins what it says of a STACK_GLOBAL whose names only running would tell."""
+
+
+def judge(pickle: str, offset: int, survey: Survey, torchscript: bool) -> tuple[list[Use], list[Node]]:
+    """The uses of a pickle, which lies at ``offset``; and the nodes of bytes that loading reads as a checkpoint."""
+    judged = _Judge(pickle, offset, survey, torchscript)
+    return judged.uses(), judged.loaded
+
+
+class _Judge:
+    def __init__(self, pickle: str, offset: int, survey: Survey, torchscript: bool) -> None:
+        self._pickle = pickle
+        self._offset = offset
+        self._survey = survey
+        self._torchscript = torchscript
+        self._rows = survey.uses()
+        self._called = {row[3] for row in self._rows if row[3] is not None and row[0] in _CALLS}
+        self._passed = {row[3] for row in self._rows if row[0] == "pass"}
+        self._found: list[Use] = []
+        self.loaded: list[Node] = []
+
+    def uses(self) -> list[Use]:
+        for index, (deed, target, state, node, position, count) in enumerate(self._rows):
+            if len(self._found) >= MOST_USES:
+                break
+            if deed == "import":
+                self._import(node, position, count)
+            elif deed == "pass":
+                continue
+            elif deed in ("append", "setitem"):
+                name, verdict = self._change(target, node)
+                self._add(position, name, deed, "", count, verdict)
+            elif deed == "build":
+                self._build(index, target, state, node, position, count)
+            elif deed == "persistent":
+                self._each(index, count, deed, lambda each: ("a persistent id", self._persistent(each)))
+            elif deed == "extension":
+                self._each(index, count, deed, lambda each: (f"extension {value_of(each.function)}", _EXTENSION))
+            elif node is None:
+                self._each(index, count, deed, self._called_object)
+            else:
+                self._calls(index, deed, node, position, count)
+        fault = self._survey.fault
+        if fault is not None and fault[0].startswith(_COMPUTED):
+            reason = "a name that only running would tell, which no pickler writes"
+            self._add(fault[1], "(a computed name)", "import", "", 1, (FOUND, reason), called=False)
+        return self._found
+
+    def _add(
+        self, position: int, name: str, how: str, text: str, count: int, verdict: Verdict, *, called: bool = True
+    ) -> None:
+        self._found.append(
+            Use(self._pickle, self._offset + position, shown(name), how, called, text, count, verdict[0], verdict[1])
+        )
+
+    def _import(self, node: Any, position: int, count: int) -> None:
+        """An import is told of where nothing calls it, or it is handed on, too."""
+        verdict = self._of_name(node)
+        if node in self._passed and _dotted(node) in WITH_CARE:
+            verdict = FOUND, "handed on, where it may be called with anything"
+        elif node in self._called and node not in self._passed:
+            return
+        self._add(position, _dotted(node), "import", "", count, verdict, called=False)
+
+    def _of_name(self, node: Any) -> Verdict:
+        """What an import is by its name alone."""
+        module, name = imported(node)
+        if "." in name:
+            return FOUND, "a dotted name, which reaches into what its module imports"
+        dotted = f"{module}.{name}"
+        reason = HARMLESS.get(dotted) or WITH_CARE.get(dotted)
+        if reason is not None:
+            return HARMLESS_VERDICT, reason
+        if self._torchscript and module.partition(".")[0] == "__torch__":
+            return NEEDS_CODE, "a class of the archive's own TorchScript"
+        reason = framework_of(module, name)
+        if reason is not None:
+            return NEEDS_CODE, reason
+        return FOUND, "not known to be harmless"
+
+    # ------------------------------------------------------------------------------------------------------------ calls
+
+    def _calls(self, index: int, deed: str, node: Any, position: int, count: int) -> None:
+        verdict = self._of_name(node)
+        dotted = _dotted(node)
+        if dotted in WITH_CARE and verdict[0] != FOUND:
+            self._each(index, count, deed, lambda call: (dotted, self._with_care(dotted, call)))
+        elif verdict[0] == NEEDS_CODE:
+            self._each(index, count, deed, lambda call: (dotted, self._framework(call, dotted, verdict)))
+        elif verdict[0] == FOUND:
+            self._each(index, count, deed, lambda _: (dotted, verdict))
+        else:
+            self._add(position, dotted, deed, glimpse(self._survey.nodes(index, 1)[0]), count, verdict)
+
+    def _each(self, index: int, count: int, how: str, judge: Any) -> None:
+        """Judge calls one by one; equal answers are one use, and what is found is shown with its arguments."""
+        groups: dict[tuple[str, Verdict, str], tuple[int, str, int]] = {}
+        for number, each in enumerate(self._survey.nodes(index, count)):
+            name, verdict = judge(each)
+            text = glimpse(each) if verdict[0] == FOUND and number < _MOST_SHOWN else ""
+            key = name, verdict, text
+            if key in groups:
+                position, first, times = groups[key]
+                groups[key] = position, first, times + 1
+            else:
+                groups[key] = each.position, text or glimpse(each), 1
+        for (name, verdict, _), (position, text, times) in groups.items():
+            self._add(position, name, how, text, times, verdict)
+
+    def _framework(self, call: Any, dotted: str, verdict: Verdict) -> Verdict:
+        """A class of a framework may be made without its constructor; called with arguments, models evaluate text."""
+        given = call.arguments
+        none_given = kind_of(given) == "tuple" and not given.length and call.keywords is None
+        if call.how in ("newobj", "newobj_ex", "obj", "inst"):
+            if none_given or (
+                call.how == "newobj" and all(kind_of(value_of(part)) is None for part in arguments(call))
+            ):
+                return verdict
+        elif dotted in CLASSES and none_given:
+            return verdict
+        elif dotted in ENUMERATIONS and kind_of(given) == "tuple" and given.length == 1:
+            return NEEDS_CODE, ENUMERATIONS[dotted]
+        return FOUND, f"{verdict[1]}, called with arguments that the pickle decides on"
+
+    def _called_object(self, call: Any) -> tuple[str, Verdict]:
+        """A call of something else than an import."""
+        what = {"call": "what a call answers", "persistent": "what the loader answers to a persistent id"}
+        return f"({what.get(kind_of(call.function) or '', 'no import')})", (FOUND, "nobody can tell what it is")
+
+    def _with_care(self, dotted: str, call: Any) -> Verdict:
+        """A function of ``WITH_CARE`` with its arguments."""
+        given = arguments(call)
+        fine = HARMLESS_VERDICT, WITH_CARE[dotted]
+        if call.how in ("newobj_ex", "extension") or kind_of(call.arguments) != "tuple":
+            return FOUND, f"{fine[1]}; here with arguments that nobody can tell"
+        if dotted == "_codecs.encode":
+            values = [value_of(part) for part in given]
+            texts = len(values) in (1, 2) and all(type(value) is str for value in values)
+            return fine if texts and (len(values) == 1 or values[1] in _CODECS) else _OTHERWISE
+        if dotted == "torch.storage._load_from_bytes":
+            if len(given) == 1 and type(value_of(given[0])) is bytes:
+                self.loaded.append(given[0])
+                return fine
+            return _OTHERWISE
+        if dotted.startswith("torch._tensor._rebuild_from_type"):
+            function = given[0] if given else None
+            calls = kind_of(function) == "global" and _dotted(function) in REBUILDERS
+            return fine if calls and all(map(_tame, given[3:])) else _OTHERWISE
+        if dotted == "torch._utils._rebuild_parameter_with_state":
+            return fine if all(map(_tame, given[3:])) else _OTHERWISE
+        if dotted == "functools.partial":
+            return fine if given and kind_of(given[0]) == "global" else _OTHERWISE
+        if dotted == "builtins.getattr":
+            return self._attribute(given)
+        return self._reconstructed(dotted, given)
+
+    def _attribute(self, given: list[Any]) -> Verdict:
+        """``getattr`` of a framework's class, or of an object of one, as bound methods are pickled."""
+        if len(given) == 2:
+            owner, name = given[0], value_of(given[1])
+            if kind_of(owner) == "call":
+                owner = owner.function if owner.how in ("newobj", "obj", "inst") else None
+            if (
+                kind_of(owner) == "global"
+                and self._of_name(owner)[0] == NEEDS_CODE
+                and owner.name.lstrip("_v0123456789")[:1].isupper()
+                and isinstance(name, str)
+                and name.isidentifier()
+                and not name.startswith("_")
+            ):
+                return NEEDS_CODE, f"{WITH_CARE['builtins.getattr']}: {shown(name, 40)}"
+        return _OTHERWISE
+
+    def _reconstructed(self, dotted: str, given: list[Any]) -> Verdict:
+        """``copyreg``'s functions, which make an object of the class that is their first argument."""
+        kind = given[0] if given else None
+        if kind_of(kind) != "global":
+            return _OTHERWISE
+        verdict = self._of_name(kind)
+        if verdict[0] == FOUND or _dotted(kind) in WITH_CARE:
+            return FOUND, f"makes an object of {shown(_dotted(kind))}, which is not known to be harmless"
+        if dotted == "copyreg._reconstructor":
+            base = given[1] if len(given) == 3 else None
+            plain = kind_of(base) == "global" and _dotted(base) in PLAIN_BASES
+            return verdict if plain and kind_of(given[2]) not in ("call", "persistent", "global") else _OTHERWISE
+        rest = [part for part in given[1:] if kind_of(value_of(part)) in ("call", "persistent", "global")]
+        return verdict if not rest or verdict[0] == HARMLESS_VERDICT else _OTHERWISE
+
+    # ----------------------------------------------------------------------------------------------- states and changes
+
+    def _made(self, node: Any) -> Verdict:
+        """What an object is, by what was called to make it."""
+        if node is None:
+            return FOUND, "nobody can tell what it is"
+        verdict = self._of_name(node)
+        if _dotted(node) == "builtins.getattr":
+            return FOUND, "what getattr answers is shared by all who have it"
+        return verdict
+
+    def _change(self, target: str, node: Any) -> tuple[str, Verdict]:
+        """APPEND or SETITEM of an object that is no list or dict."""
+        if target == "loaded":
+            return "(a persistent id)", (FOUND, "items are put into what the loader answers")
+        if target == "imported":
+            return _dotted(node), (FOUND, "items are put into what is imported, for all who use it")
+        name = _dotted(node) if node is not None else "(what a call answers)"
+        verdict = self._made(node)
+        if verdict[0] == NEEDS_CODE and not name.startswith(CONTAINERS):
+            return name, (FOUND, f"{verdict[1]}, which runs its own code when items are put into it")
+        if verdict[0] == HARMLESS_VERDICT and name in WITH_CARE and not name.startswith("copyreg."):
+            return name, (FOUND, "items are put into an object that is no container")
+        return name, verdict
+
+    def _build(self, index: int, target: str, state: str, node: Any, position: int, count: int) -> None:
+        if target == "loaded":
+            name, verdict = "(a persistent id)", (FOUND, "a state is given to what the loader answers")
+        elif target == "imported":
+            name, verdict = _dotted(node), (FOUND, "a state is given to what is imported, for all who use it")
+        else:
+            name = _dotted(node) if node is not None else "(what a call answers)"
+            verdict = self._made(node)
+            if verdict[0] != FOUND and state == "hooking":
+                verdict = FOUND, "its state sets an attribute that the unpickler may call"
+            elif verdict[0] != FOUND and state == "opaque":
+                states = self._survey.nodes(index, count)
+                if not all(map(_tame, states)):
+                    verdict = FOUND, "its state is what a call answers, which only running would tell"
+        text = glimpse(self._survey.nodes(index, 1)[0])
+        self._add(position, name, "build", text, count, verdict)
+
+    def _persistent(self, node: Any) -> Verdict:
+        """An id that the loader resolves; torch knows storages, and, before 0.4, the classes of whole modules."""
+        try:
+            if storage_id(node) is not None:
+                return HARMLESS_VERDICT, "a storage of torch"
+        except ValueError as error:
+            return FOUND, shown(error)
+        brought = module_class(node)
+        if kind_of(brought) == "global":
+            return self._of_name(brought)
+        return FOUND, "only the program that loads it knows what it is"
+
+
+_CALLS = ("reduce", "newobj", "newobj_ex", "obj", "inst")
+_OTHERWISE = FOUND, "with arguments that real checkpoints do not give it"
+_EXTENSION = FOUND, "an import that only the program that loads it knows, by the number it has in copyreg"
+
+
+def framework_of(module: str, name: str) -> str | None:
+    """What a class is by the framework or training repository that its module belongs to; None for any other."""
+    known = CLASSES.get(f"{module}.{name}")
+    if known is not None:
+        return known
+    if name.startswith("__") or not name.isidentifier():
+        return None
+    place = module
+    while place:
+        reason = FRAMEWORKS.get(place) or (FRAMEWORKS.get(f"{place}.") if place != module else None)
+        if reason is not None:
+            return reason
+        place = place.rpartition(".")[0]
+    return None
+
+
+def imported(node: Any) -> tuple[str, str]:
+    """The module and the name that CPython looks up: below protocol 3 it renames what Python 3 renamed."""
+    module, name = node.module, node.name
+    if node.protocol < 3:
+        from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
+
+        if (module, name) in NAME_MAPPING:
+            return NAME_MAPPING[module, name]
+        return IMPORT_MAPPING.get(module, module), name
+    return module, name
+
+
+def _dotted(node: Any) -> str:
+    return ".".join(imported(node))
+
+
+def _tame(state: Any) -> bool:
+    """Whether a state only sets attributes of which the unpickler calls none: a dict, or a filled OrderedDict."""
+    if kind_of(state) == "tuple":
+        return state.length <= 8 and all(_tame(part) for part in state.items)
+    if kind_of(state) == "call":
+        if state.called != "collections.OrderedDict" or arguments(state) or state.builds:
+            return False
+    elif kind_of(state) in ("global", "persistent"):
+        return False
+    elif kind_of(state) != "dict":
+        return True
+    if state.length > 100_000:
+        return False
+    return not any(_hooks(key, value) for key, value in state.entries)
+
+
+def _hooks(key: Any, value: Any) -> bool:
+    """As the core judges the attributes of a state."""
+    if kind_of(key) in ("global", "call", "persistent"):
+        return True
+    if key in ("append", "extend", "add"):
+        return kind_of(value) in ("global", "call", "persistent")
+    return isinstance(key, str) and key.startswith("__") and key.endswith("__") and kind_of(value_of(value)) is not None
