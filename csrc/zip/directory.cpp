@@ -92,6 +92,9 @@ void Directory::read(std::string_view records, std::uint64_t count) {
     entries_.push_back(entry);
     records.remove_prefix(all);
   }
+  if (records.size() >= 4 && std::memcmp(records.data(), "PK\1\2", 4) == 0) {  // other readers go on to its end
+    throw Error("the directory goes on after its " + std::to_string(count) + " files");
+  }
 }
 
 void Directory::check_overlaps() const {

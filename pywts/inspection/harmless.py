@@ -10,6 +10,9 @@ from __future__ import annotations
 from .._core import DTYPES
 from ..checkpoint import allowlist
 
+_PYTHON_2 = ("__builtin__.", "copy_reg.")
+"""Modules that the unpickler renames first, or does not find."""
+
 _REFUSED = {name: f"{what}, put together from its parts" for name, (what, _) in allowlist.REFUSED_TENSORS.items()}
 
 _PLAIN = {
@@ -77,6 +80,12 @@ _STORAGES = {
     for name in (*allowlist.STORAGE_DTYPES, "TypedStorage", "_TypedStorage")
 }
 
+_TENSOR_CLASSES = {
+    f"torch.{name.removesuffix('Storage')}Tensor": "the class of tensors of one dtype, in older torch"
+    for name in allowlist.STORAGE_DTYPES
+    if not name.startswith(("Q", "U", "_"))
+}
+
 _DTYPES = {
     f"torch.{name}": "a dtype" for name in (*DTYPES, *allowlist.FOREIGN_ITEM_SIZES, *allowlist.DTYPE_ALIASES)
 }  # fmt: skip
@@ -109,7 +118,7 @@ WITH_CARE = {
     **allowlist.BYTES_CODECS,
     **allowlist.EMBEDDED_STORAGES,
     **allowlist.TYPED_REBUILDS,
-    **allowlist.RECONSTRUCTORS,
+    **{name: why for name, why in allowlist.RECONSTRUCTORS.items() if not name.startswith(_PYTHON_2)},
     "torch._utils._rebuild_parameter_with_state": "a Parameter with attributes, which it sets",
     "builtins.getattr": "a method of a model, or one of an enumeration, by its name",
     "functools.partial": "a function with arguments, kept and not called",
@@ -125,10 +134,11 @@ HARMLESS = {
             allowlist.BYTES_CALLS,
         )
         for name, reason in table.items()
-        if name not in WITH_CARE
+        if name not in WITH_CARE and not name.startswith(_PYTHON_2)
     },
     **_PLAIN,
     **_STORAGES,
+    **_TENSOR_CLASSES,
     **_DTYPES,
     **_NUMPY,
     **_TORCH,
@@ -226,6 +236,6 @@ FRAMEWORKS = {
     "basicsr.archs.": "a model of BasicSR",
     "realesrgan.archs.": "a model of Real-ESRGAN",
 }
-"""Modules of known frameworks and training repositories. A class of theirs may be made without its constructor and given
-a state, as pickles do it; a call with arguments is found: constructors of models evaluate text. An entry with a dot
-at its end stands for what is below it, one without for itself and what is below it."""
+"""Modules of known frameworks and training repositories. A class of theirs may be made without its constructor and be
+given a state, as pickles do it; a call with arguments is found: constructors of models evaluate text. An entry with a
+dot at its end stands for what is below it, one without for itself and what is below it."""

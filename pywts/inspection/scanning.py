@@ -9,7 +9,7 @@ from ..checkpoint.uncollected import Uncollected
 from ..errors import CheckpointError, Error, shown
 from ..limits import DEFAULT_LIMITS, Limits
 from .scan_report import CLEAN, FOUND, NEEDS_CODE, NO_CHECKPOINT, UNREADABLE, Problem, ScannedFile, ScanReport
-from .unpacking import PICKLED, Unpacked, named_kind
+from .unpacking import PICKLED, Unpacked, announced, named_kind
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def _scanned(path: str, limits: Limits, named: bool) -> ScannedFile:
     with file:
         found = Unpacked(file.name, limits)
         try:
-            known = found.content(file, "", 0, expected=False)
+            known = found.content(file, "", 0, expected=announced(file.head(2)))
             if file.head(4) != b"PK\x03\x04":
                 found.appended_archive(file)
             if not known and not found.uses:

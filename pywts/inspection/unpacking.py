@@ -180,7 +180,7 @@ class Unpacked:
             if not self._take(len(value), name):
                 return
             inner = f"{name} > bytes at {node.position}".removeprefix(" > ")
-            if expected or _promises(value):
+            if expected or _promises(value) or _lines(value):
                 kind = self.kind
                 self.content(Held(self._name, value), inner, depth + 1, expected=expected)
                 self.kind = kind
@@ -298,6 +298,7 @@ class Unpacked:
                 head = _head(archive, entry)
                 if not _promises(head) and not self._guess(Held(self._name, head, entry.offset)):
                     return None
+                expected = announced(head)
             data = self._content_of(archive, entry, inner)
         except CheckpointError as error:
             return self._problem(inner, 0, str(error))
@@ -430,10 +431,20 @@ def _head(archive: Archive, entry: Entry) -> bytes:
     return next(archive.chunks(entry, _WINDOW), b"")
 
 
+def announced(head: bytes) -> bool:
+    """Whether content says by its first bytes that it is a pickle, of protocol 2 or later."""
+    return head[:1] == b"\x80" and b"\x02" <= head[1:2] <= b"\x05"
+
+
 def _promises(head: bytes) -> bool:
     """Whether content begins as a pickle of protocol 2 and later does, or as what may hold one."""
-    marked = head[:1] == b"\x80" and head[1:2] <= b"\x05"
-    return marked or head[:4] == b"PK\x03\x04" or head[:6] == b"\x93NUMPY" or bool(compressed(head)) or _lines(head)
+    return (
+        announced(head)
+        or head[:4] == b"PK\x03\x04"
+        or head[:6] == b"\x93NUMPY"
+        or bool(compressed(head))
+        or _is_tar(head)
+    )
 
 
 def _lines(head: bytes) -> bool:

@@ -64,8 +64,7 @@ class _Judge:
             elif deed == "pass":
                 continue
             elif deed in ("append", "setitem"):
-                name, verdict = self._change(target, node)
-                self._add(position, name, deed, "", count, verdict)
+                self._changes(index, deed, target, node, position, count)
             elif deed == "build":
                 self._build(index, target, state, node, position, count)
             elif deed == "persistent":
@@ -233,17 +232,26 @@ class _Judge:
             return FOUND, "what getattr answers is shared by all who have it"
         return verdict
 
+    def _changes(self, index: int, deed: str, target: str, node: Any, position: int, count: int) -> None:
+        if target == "made" and node is not None and _dotted(node).startswith("copyreg."):
+            self._each(index, count, deed, lambda each: self._change(target, (arguments(each) or [None])[0]))
+        else:
+            name, verdict = self._change(target, node)
+            self._add(position, name, deed, "", count, verdict)
+
     def _change(self, target: str, node: Any) -> tuple[str, Verdict]:
         """APPEND or SETITEM of an object that is no list or dict."""
         if target == "loaded":
             return "(a persistent id)", (FOUND, "items are put into what the loader answers")
         if target == "imported":
             return _dotted(node), (FOUND, "items are put into what is imported, for all who use it")
-        name = _dotted(node) if node is not None else "(what a call answers)"
+        if kind_of(node) != "global":
+            return "(what a call answers)", (FOUND, "items are put into it, and nobody can tell what it is")
+        name = _dotted(node)
         verdict = self._made(node)
         if verdict[0] == NEEDS_CODE and not name.startswith(CONTAINERS):
             return name, (FOUND, f"{verdict[1]}, which runs its own code when items are put into it")
-        if verdict[0] == HARMLESS_VERDICT and name in WITH_CARE and not name.startswith("copyreg."):
+        if verdict[0] == HARMLESS_VERDICT and name in WITH_CARE:
             return name, (FOUND, "items are put into an object that is no container")
         return name, verdict
 
