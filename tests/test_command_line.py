@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pywts.cli.export_command import _OPTIONS, _parser
+from pywts.cli.export_command import _OPTIONS, command_parser
 from pywts.cli.parsed import Parsed, quickly_parsed
 
 FLAGS = [flag for option in _OPTIONS for flag in (option.flag, option.short) if flag]
@@ -24,7 +24,7 @@ WORDS = st.one_of(
 def test_quick_answers_are_those_of_argparse(arguments: list[str]) -> None:
     quick = quickly_parsed(arguments, _OPTIONS)
     if quick is not None:
-        assert vars(quick) == vars(_parser().parse_args(arguments, Parsed()))
+        assert vars(quick) == vars(command_parser().parse_args(arguments, Parsed()))
 
 
 @pytest.mark.parametrize(
@@ -40,4 +40,4 @@ def test_quick_answers_are_those_of_argparse(arguments: list[str]) -> None:
 def test_plain_command_lines_are_read_quickly(arguments: list[str]) -> None:
     quick = quickly_parsed(arguments, _OPTIONS)
     assert quick is not None
-    assert vars(quick) == vars(_parser().parse_args(arguments, Parsed()))
+    assert vars(quick) == vars(command_parser().parse_args(arguments, Parsed()))

@@ -18,6 +18,7 @@ COMMANDS = {
     "scan": "what loading a file would import and call, without doing it",
     "recipes": "list the surgery that families of models need, by name",
     "kernels": "list the encoders of this build, and the one in use",
+    "completion": "what lets a shell complete commands, options and paths",
 }
 
 _USAGE = "usage: pywts [-h] [--version] COMMAND ..."

@@ -24,7 +24,7 @@ _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 
 def run(arguments: list[str]) -> int:
     """Convert many checkpoints, show how it goes, and say what became of them."""
-    parsed = _parser().parse_args(arguments, Parsed())
+    parsed = command_parser().parse_args(arguments, Parsed())
     options = options_of(parsed)
     finding = {"match": parsed.match, "ignore": parsed.ignore}
     if parsed.dry_run:
@@ -56,7 +56,8 @@ def run(arguments: list[str]) -> int:
     return 1 if report.failed else 0
 
 
-def _parser() -> argparse.ArgumentParser:
+def command_parser() -> argparse.ArgumentParser:
+    """What the command takes."""
     parser = argparse.ArgumentParser(
         "pywts batch",
         description="Convert many checkpoints, each once: run it again after whatever happened, and it goes on.",

@@ -17,21 +17,7 @@ _REPLACING = ("overwrite", "force", "durable")
 
 def run(arguments: list[str]) -> int:
     """Write a source as a file of another format."""
-    parser = argparse.ArgumentParser(
-        "pywts convert",
-        description="Write weights as float32 in another format. Shapes of a .wts come from its sidecar.",
-        allow_abbrev=False,
-        formatter_class=Formatter,
-    )
-    parser.add_argument("source", metavar="SOURCE", help="a .wts, a checkpoint, .safetensors, .npz")
-    parser.add_argument(
-        "output", metavar="OUT", help="a file whose suffix is the format: .safetensors .npz .pt .pth .wts"
-    )
-    add_options(parser, [option for option in OPTIONS if option.selects or option.name in _REPLACING])
-    parser.set_defaults(recipe="none")
-    parser.add_argument("-q", "--quiet", action="store_true", help="print nothing but errors")
-    parser.add_argument("--json", action="store_true", help="print the result as JSON")
-    parsed = parser.parse_args(arguments, Parsed())
+    parsed = command_parser().parse_args(arguments, Parsed())
     selection = selection_of(parsed)
     if parsed.key == "auto":
         del selection["key"]
@@ -52,3 +38,22 @@ def run(arguments: list[str]) -> int:
     if not parsed.quiet:
         print(f"{shown(done.path, 300)}: {done.tensors:,} tensors, {done.values:,} values in {done.seconds:.3f} s")
     return 0
+
+
+def command_parser() -> argparse.ArgumentParser:
+    """What the command takes."""
+    parser = argparse.ArgumentParser(
+        "pywts convert",
+        description="Write weights as float32 in another format. Shapes of a .wts come from its sidecar.",
+        allow_abbrev=False,
+        formatter_class=Formatter,
+    )
+    parser.add_argument("source", metavar="SOURCE", help="a .wts, a checkpoint, .safetensors, .npz")
+    parser.add_argument(
+        "output", metavar="OUT", help="a file whose suffix is the format: .safetensors .npz .pt .pth .wts"
+    )
+    add_options(parser, [option for option in OPTIONS if option.selects or option.name in _REPLACING])
+    parser.set_defaults(recipe="none")
+    parser.add_argument("-q", "--quiet", action="store_true", help="print nothing but errors")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    return parser

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from argparse import ArgumentParser
+
 from ..comparing import Compared, diff
 from ..errors import shown
 from .comparing import answer, both_values, listed, parser_of
@@ -12,14 +14,19 @@ _ROWS = 20
 
 def run(arguments: list[str]) -> int:
     """Say how two models differ."""
+    parsed = command_parser().parse_args(arguments, Parsed())
+    rows = None if parsed.all else _ROWS
+    return answer(parsed, lambda: diff(parsed.a, parsed.b, **selection_of(parsed)), lambda found: _show(found, rows))
+
+
+def command_parser() -> ArgumentParser:
+    """What the command takes."""
     parser = parser_of("diff", "Say how two models differ: names, counts, shapes, values.")
     what = "a .wts, a checkpoint, .safetensors, .npz"
     parser.add_argument("a", metavar="A", help=what)
     parser.add_argument("b", metavar="B", help=what)
     parser.add_argument("--all", action="store_true", help=f"list every tensor that differs, not the first {_ROWS}")
-    parsed = parser.parse_args(arguments, Parsed())
-    rows = None if parsed.all else _ROWS
-    return answer(parsed, lambda: diff(parsed.a, parsed.b, **selection_of(parsed)), lambda found: _show(found, rows))
+    return parser
 
 
 def _show(result: Compared, rows: int | None) -> None:

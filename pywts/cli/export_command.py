@@ -26,16 +26,16 @@ _OPTIONS = (
 
 def run(arguments: list[str]) -> int:
     """Export one checkpoint, and say what was done."""
-    parsed = quickly_parsed(arguments, _OPTIONS) or _parser().parse_args(arguments, Parsed())
+    parsed = quickly_parsed(arguments, _OPTIONS) or command_parser().parse_args(arguments, Parsed())
     sources = [*parsed.source, *([parsed.weights] if parsed.weights else [])]
     if not sources:
-        _parser().error("name a checkpoint: pywts export best.pt")
+        command_parser().error("name a checkpoint: pywts export best.pt")
     if len(sources) > 1:
-        _parser().error(
+        command_parser().error(
             f"takes one checkpoint, {len(sources)} were given; for several use: pywts batch SOURCES... -o FOLDER"
         )
     if parsed.json and parsed.output == "-":
-        _parser().error("--json and -o - would mix on standard output; give a file to -o")
+        command_parser().error("--json and -o - would mix on standard output; give a file to -o")
     try:
         if parsed.dry_run:
             _print_plan(plan(sources[0], trust=parsed.trust, **selection_of(parsed)), parsed)
@@ -51,7 +51,8 @@ def run(arguments: list[str]) -> int:
     return 0
 
 
-def _parser() -> ArgumentParser:
+def command_parser() -> ArgumentParser:
+    """What the command takes."""
     import argparse
 
     from .arguments import Formatter, add_options

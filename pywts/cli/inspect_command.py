@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def run(arguments: list[str]) -> int:
     """Inspect one source, and show what it holds."""
-    parser = _parser()
+    parser = command_parser()
     parsed = parser.parse_args(arguments)
     sources = [*parsed.source, *([parsed.weights] if parsed.weights else [])]
     if len(sources) != 1:
@@ -34,7 +34,8 @@ def run(arguments: list[str]) -> int:
         return 2 if isinstance(error, OptionError) else 1
 
 
-def _parser() -> argparse.ArgumentParser:
+def command_parser() -> argparse.ArgumentParser:
+    """What the command takes."""
     parser = argparse.ArgumentParser(
         "pywts inspect",
         description="Show what a checkpoint or a .wts holds, without loading it, and what the C++ side must be told. "

@@ -52,7 +52,7 @@ def quickly_parsed(arguments: list[str], options: Iterable[Option]) -> Parsed | 
             value = next(given, "-")
             if value[:1] == "-":
                 return None
-        if option.choices and value not in option.choices:
+        if value == "--" or (option.choices and value not in option.choices):
             return None
         if option.repeatable:
             values[option.name].append(value)

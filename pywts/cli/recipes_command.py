@@ -9,7 +9,7 @@ from ..families.recipes import recipes
 
 def run(arguments: list[str]) -> int:
     """List the recipes: name, whether it is applied unasked, what it does."""
-    argparse.ArgumentParser("pywts recipes", description="List what --recipe takes.").parse_args(arguments)
+    command_parser().parse_args(arguments)
     known = recipes()
     width = max(len(recipe.name) for recipe in known)
     for recipe in known:
@@ -17,3 +17,8 @@ def run(arguments: list[str]) -> int:
         parameters = "".join(f"  [{recipe.name}:{name}=...]" for name in recipe.parameters)
         print(f"{recipe.name:{width}}  {how:16}  {recipe.dialect}  {recipe.summary}{parameters}")
     return 0
+
+
+def command_parser() -> argparse.ArgumentParser:
+    """What the command takes: nothing."""
+    return argparse.ArgumentParser("pywts recipes", description="List what --recipe takes.")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from argparse import ArgumentParser
+
 from ..comparing import Verified, verify
 from ..errors import shown
 from .comparing import answer, both_values, listed, parser_of
@@ -10,6 +12,12 @@ from .parsed import Parsed, selection_of
 
 def run(arguments: list[str]) -> int:
     """Compare a .wts with its source, bit for bit."""
+    parsed = command_parser().parse_args(arguments, Parsed())
+    return answer(parsed, lambda: verify(parsed.wts, parsed.source, **selection_of(parsed)), _show)
+
+
+def command_parser() -> ArgumentParser:
+    """What the command takes."""
     parser = parser_of("verify", "Compare a .wts with the checkpoint it was made from, bit for bit.")
     parser.add_argument("wts", metavar="WTS")
     parser.add_argument(
@@ -18,8 +26,7 @@ def run(arguments: list[str]) -> int:
         metavar="SOURCE",
         help="the checkpoint, another .wts, or a sidecar, whose checksums are compared; without it the sidecar of WTS",
     )
-    parsed = parser.parse_args(arguments, Parsed())
-    return answer(parsed, lambda: verify(parsed.wts, parsed.source, **selection_of(parsed)), _show)
+    return parser
 
 
 def _show(result: Verified) -> None:
