@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 from contextlib import ExitStack
 from time import perf_counter
@@ -70,6 +71,7 @@ def batch(
     Raises OptionError where the plan is refused: sources that are not there, two on one output, too little room,
     another batch on this ``out``.
     """
+    _refuse_in_a_starting_worker()
     start = perf_counter()
     merged = _options(options)
     place = _place(out)
@@ -130,6 +132,12 @@ def plan_batch(
         _texts(sources), place, _options(options), done, limits,
         match=_globs(match), ignore=_globs(ignore), look_inside=True,
     )  # fmt: skip
+
+
+def _refuse_in_a_starting_worker() -> None:
+    """A worker begins by importing the caller's script: without a guard in it that would start the batch once more."""
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        raise OptionError('a worker of a batch started one itself: call it under `if __name__ == "__main__":`')
 
 
 def _options(given: dict[str, Any]) -> dict[str, Any]:

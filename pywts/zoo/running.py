@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from time import monotonic, time
 from typing import TYPE_CHECKING, Any
 
-from ..errors import shown
+from ..errors import Error, shown
 from ..records import Record
 from .journal import Entry
 from .task import Task, convert
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 _TRIES = 2
 """How often a task is begun whose worker is lost."""
+
+_FRUITLESS = 3
+"""How often an engine is begun anew without a result in between."""
 
 _GLANCE = 0.2
 """Seconds after which signals, the engine and the progress are looked at."""
@@ -84,7 +87,7 @@ def run(
     waiting = deque((task, 1) for task in tasks)
     running: dict[Future[Any], tuple[Task, int]] = {}
     files, size = len(waiting), sum(task.job.size for task, _ in waiting)
-    done = failed = done_bytes = 0
+    done = failed = done_bytes = fruitless = 0
     start = monotonic()
 
     def tell(last: Entry | None = None) -> None:
@@ -101,21 +104,28 @@ def run(
                     del running[future]
             if stop.count > 1 or not running:
                 return
+        if not engine.usable():
+            again = [(task, tries + future.running()) for future, (task, tries) in running.items()]
+            fruitless += 1
+            if fruitless > _FRUITLESS:
+                raise Error(
+                    f"the workers ended {fruitless} times without a result: they printed why; in a script of "
+                    'your own, batch() must be called under `if __name__ == "__main__":`'
+                )
+            engine.restart()
+            running.clear()
+            waiting.extendleft(reversed(again))
         while waiting and len(running) < 2 * engine.workers:  # so that no worker waits for its next task
             task, tries = waiting.popleft()
             running[engine.submit(convert, task)] = task, tries
         ready, _ = wait(running, timeout=_GLANCE, return_when=FIRST_COMPLETED)
-        if not ready and not engine.usable():
-            again = [(task, tries + future.running()) for future, (task, tries) in running.items()]
-            engine.restart()
-            running.clear()
-            waiting.extendleft(reversed(again))
         for future in ready:
             task, tries = running.pop(future)
             entry = _result(future, engine, task, tries)
-            if entry is None:
-                waiting.appendleft((task, tries + 1))
+            if isinstance(entry, int):
+                waiting.appendleft((task, entry))
                 continue
+            fruitless = 0
             done, done_bytes, failed = done + 1, done_bytes + task.job.size, failed + (entry.status == "failed")
             yield entry
             tell(entry)
@@ -123,15 +133,17 @@ def run(
             tell()
 
 
-def _result(future: Future[Any], engine: Engine, task: Task, tries: int) -> Entry | None:
-    """What became of a task; None if it is to be tried again."""
+def _result(future: Future[Any], engine: Engine, task: Task, tries: int) -> Entry | int:
+    """What became of a task; if it is to be tried again, the number of that try."""
     try:
         result: Entry = future.result()
         return result
     except (Exception, CancelledError) as error:
         lost = engine.lost(error)
+        if lost is not None and not lost.begun:
+            return tries
         if lost is not None and lost.again and tries < _TRIES:
-            return None
+            return tries + 1
         kind, words = (lost.kind, lost.words) if lost else (type(error).__name__, shown(error, 300))
         if lost is not None and lost.again:
             words += f", {tries} times"

@@ -48,8 +48,10 @@ class Engine(Protocol):
 class Lost:
     """Why a task has no result."""
 
-    def __init__(self, kind: str, words: str, again: bool) -> None:
+    def __init__(self, kind: str, words: str, again: bool, begun: bool = True) -> None:
         self.kind = kind
         self.words = words
         self.again = again
         """whether another try may go better"""
+        self.begun = begun
+        """whether a worker had begun with it"""

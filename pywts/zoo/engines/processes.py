@@ -13,14 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from pebble import ProcessExpired, ProcessPool
 
-from ...errors import Error, OptionError
 from . import Lost
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from concurrent.futures import Future
-
-_MOST_RESTARTS = 5
 
 
 class Processes:
@@ -32,17 +29,12 @@ class Processes:
 
     def __init__(self, jobs: int | None = None, timeout: float | None = None, max_memory: int | None = None) -> None:
         """jobs: workers, one for each processor if None; timeout: seconds of a task; max_memory: bytes of a worker."""
-        if multiprocessing.current_process().name != "MainProcess" and getattr(
-            multiprocessing.current_process(), "_inheriting", False
-        ):
-            raise OptionError('a batch was started while a worker started: put it under `if __name__ == "__main__":`')
         processors = len(os.sched_getaffinity(0))
         self.workers = jobs or processors
         self.threads = 2 if 2 * self.workers <= processors else 1
         self.about = f"{self.workers} worker processes"
         self._timeout = timeout
         self._max_memory = max_memory
-        self._restarts = 0
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(["pywts.zoo.task", "pywts.checkpoint.opening", "pywts.checkpoint.zip"])
         self._pool = self._new_pool()
@@ -60,8 +52,8 @@ class Processes:
             return Lost("Timeout", f"took longer than {self._timeout:g} s; raise --timeout", again=False)
         if isinstance(error, ProcessExpired):
             return Lost("WorkerLost", f"its worker {_ended(error.exitcode)}", again=True)
-        if isinstance(error, (BrokenProcessPool, RuntimeError)):
-            return Lost("WorkerLost", "its worker could not work", again=True)
+        if isinstance(error, BrokenProcessPool):
+            return Lost("WorkerLost", "there was no worker", again=True, begun=False)
         return None
 
     def usable(self) -> bool:
@@ -69,11 +61,8 @@ class Processes:
         return self._pool.active
 
     def restart(self) -> None:
-        """Begin with a new pool. Raises Error where that does not help."""
-        self._restarts += 1
+        """Begin with a new pool."""
         self.close(now=True)
-        if self._restarts > _MOST_RESTARTS:
-            raise Error(f"the workers ended {self._restarts} times without a task; see what they printed")
         self._pool = self._new_pool()
 
     def close(self, now: bool) -> None:
