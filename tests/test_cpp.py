@@ -18,6 +18,7 @@ NEON = (
     "widen_matches_oracle",
     "gather_matches_index_walk",
     "reader_kernels",
+    "statistics_match_oracle",
 )
 """What depends on the instruction set."""
 
