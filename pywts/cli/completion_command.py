@@ -13,8 +13,8 @@ _SHELLS = {
     "fish": "pywts completion fish > ~/.config/fish/completions/pywts.fish",
 }
 
-_PATHS = {"CHECKPOINT", "FILE", "SOURCE", "WTS", "OUT", "A", "B"}
-"""What stands for a path where a command shows what it takes; and so does the value of --output."""
+_PATHS = {"source", "sources", "weights", "output", "wts", "a", "b", "paths"}
+"""The arguments that are paths."""
 
 
 def run(arguments: list[str]) -> int:
@@ -49,7 +49,7 @@ def _whole_parser() -> argparse.ArgumentParser:
     for name, what in COMMANDS.items():
         parser = import_module(f".{name}_command", __package__).command_parser()
         for action in parser._actions:
-            if action.dest == "output" or action.metavar in _PATHS:
+            if action.dest in _PATHS:
                 action.complete = shtab.FILE
         commands.add_parser(name, parents=[parser], add_help=False, help=what, description=what)
     return whole

@@ -35,23 +35,7 @@ numbers. Exit code: 0 clean (or needs code), 1 found, 2 wrong usage, or a file t
 
 def run(arguments: list[str]) -> int:
     """Say what loading files would import and call."""
-    parser = argparse.ArgumentParser(
-        "pywts scan",
-        description="Say what loading a file the ordinary way would import and call, without doing it.",
-        epilog=_HELP,
-        allow_abbrev=False,
-        formatter_class=_Formatter,
-    )
-    parser.add_argument(
-        "paths", nargs="+", metavar="FILE|FOLDER", help="a checkpoint; of a folder all that are below it"
-    )
-    parser.add_argument("--strict", action="store_true", help="what needs code is found, too: exit code 1")
-    parser.add_argument("--all", action="store_true", help="list every import and call, also the harmless ones")
-    parser.add_argument("-q", "--quiet", action="store_true", help="print nothing: the exit code tells")
-    form = parser.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="print the report as JSON (docs/scan.md)")
-    form.add_argument("--sarif", action="store_true", help="print what is found as SARIF 2.1.0")
-    parsed = parser.parse_args(arguments)
+    parsed = command_parser().parse_args(arguments)
     report = scan(*parsed.paths)
     if parsed.json:
         from .comparing import print_json
@@ -67,6 +51,25 @@ def run(arguments: list[str]) -> int:
     elif not parsed.quiet:
         _show(report, parsed.all)
     return report.exit_code(parsed.strict)
+
+
+def command_parser() -> argparse.ArgumentParser:
+    """What the command takes."""
+    parser = argparse.ArgumentParser(
+        "pywts scan",
+        description="Say what loading a file the ordinary way would import and call, without doing it.",
+        epilog=_HELP,
+        allow_abbrev=False,
+        formatter_class=_Formatter,
+    )
+    parser.add_argument("paths", nargs="+", metavar="PATH", help="a checkpoint; of a folder all that are below it")
+    parser.add_argument("--strict", action="store_true", help="what needs code is found, too: exit code 1")
+    parser.add_argument("--all", action="store_true", help="list every import and call, also the harmless ones")
+    parser.add_argument("-q", "--quiet", action="store_true", help="print nothing: the exit code tells")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print the report as JSON (docs/scan.md)")
+    form.add_argument("--sarif", action="store_true", help="print what is found as SARIF 2.1.0")
+    return parser
 
 
 class _Formatter(Formatter, argparse.RawDescriptionHelpFormatter):
