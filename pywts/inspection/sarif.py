@@ -59,11 +59,12 @@ def _of_problem(file: ScannedFile, problem: Problem) -> dict[str, Any]:
 
 
 def _result(rule: str, text: str, path: str, where: str, position: int) -> dict[str, Any]:
+    import os
     from urllib.parse import quote
 
     location: dict[str, Any] = {
         "physicalLocation": {
-            "artifactLocation": {"uri": quote(path)},
+            "artifactLocation": {"uri": quote(os.fsencode(path))},
             "region": {"byteOffset": position, "byteLength": 0},
         }
     }

@@ -1,6 +1,6 @@
 """What ``scan`` finds, as frozen records. docs/scan.md describes them.
 
-Every text in them that came out of a file is escaped and shortened: it may be printed as it is.
+Every text in them that came out of a file is escaped and shortened: it may be printed as it is. Paths are as they are.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class ScannedFile(Record):
     """A file, and what loading it would do."""
 
     path: str
-    """escaped, as all text of a report"""
+    """as it was given, or found in a folder"""
     kind: str
     """"zip archive", "legacy stream", "plain pickle", "TorchScript archive", ..."""
     verdict: str

@@ -64,11 +64,11 @@ def _walk(folder: str) -> Iterator[str]:
 
 
 def _scanned(path: str, limits: Limits, named: bool) -> ScannedFile:
-    label = shown(os.fsdecode(path), 1000)
+    label = os.fsdecode(path)
     try:
         file = SourceFile(path)
     except CheckpointError as error:
-        message = str(error).removeprefix(f"{os.fsdecode(path)}: ")
+        message = str(error).removeprefix(f"{label}: ")
         if not named and message.startswith("is no regular file"):
             return ScannedFile(label, "no regular file", NO_CHECKPOINT, (), (), ())
         return ScannedFile(label, "", UNREADABLE, (), (), (Problem("", 0, shown(message, 400)),))
