@@ -669,7 +669,8 @@ SARIF: dict[str, Any] = {
     "rule": {"id": str, "shortDescription": "message", "defaultConfiguration": "configuration"},
     "configuration": {"level": str},
     "result": {
-        "ruleId": str, "ruleIndex": int, "level": str, "message": "message", "locations": ["location"], "properties": dict,
+        "ruleId": str, "ruleIndex": int, "level": str, "message": "message", "locations": ["location"],
+        "properties": dict,
     },
     "message": {"text": str},
     "location": {"physicalLocation": "physical", "logicalLocations": ["logical"]},

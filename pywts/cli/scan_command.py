@@ -89,9 +89,8 @@ def _show_file(file: ScannedFile, everything: bool) -> None:
     facts = [file.kind] if file.kind else []
     facts += [_counted(len(file.pickles), "pickle")] if file.pickles else []
     kind = f" ({', '.join(facts)})" if facts else ""
-    print(
-        f"{shown(file.path, 1000)}: {file.verdict.upper() if file.verdict in (FOUND, UNREADABLE) else file.verdict}{kind}"
-    )
+    verdict = file.verdict.upper() if file.verdict in (FOUND, UNREADABLE) else file.verdict
+    print(f"{shown(file.path, 1000)}: {verdict}{kind}")
     for problem in file.problems[: None if everything else _ROWS]:
         place = f"{problem.where}, byte {problem.position}: " if problem.where or problem.position else ""
         print(f"  not read whole: {place}{shown(problem.message, 400)}")
