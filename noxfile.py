@@ -44,9 +44,11 @@ def cpp(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """The benchmark of the export; writes results and the README's tables."""
+    """All benchmarks; writes their results, the README's table and the pictures of the documentation."""
     session.install(".[bench]", "cmake", "ninja")
-    session.run("python", "benchmarks/bench_export.py", *session.posargs)
+    for name in ("export", "load", "limits", "batch"):
+        session.run("python", f"benchmarks/bench_{name}.py", *session.posargs)
+    session.run("python", "benchmarks/plots.py")
 
 
 def _build_cpp(session: nox.Session, *options: str) -> str:

@@ -12,16 +12,28 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from io import StringIO
 from pathlib import Path
 
 import rivals
 from machine import ROOT, provenance
-from measuring import digest, hot_write, in_turns, interpreter, kernel_lines, peak_memory, pywts_script, run, seconds
+from measuring import (
+    digest,
+    hot_write,
+    in_turns,
+    interpreter,
+    keep_table,
+    kernel_lines,
+    peak_memory,
+    pywts_script,
+    run,
+    seconds,
+)
 from subjects import yolo
 
 KERNEL_ROUNDS = 15
+SCRIPT = next(iter(rivals.WAYS))
 
 
 def main() -> int:
@@ -29,7 +41,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, help="where models and outputs lie (default: a temporary folder)")
     parser.add_argument("--rounds", type=int, default=7, help="rounds of each row (default 7)")
-    parser.add_argument("--no-readme", action="store_true", help="leave the README as it is")
+    parser.add_argument("--no-documents", action="store_true", help="leave the README and docs/ as they are")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="pywts-bench-") as temporary:
         folder = arguments.folder or Path(temporary)
@@ -45,8 +57,9 @@ def main() -> int:
     target.write_text(json.dumps(results, indent=1) + "\n")
     text = tables(results)
     print(text)
-    if not arguments.no_readme:
-        write_readme(text)
+    if not arguments.no_documents:
+        keep_table("README.md", "export", text)
+        keep_table("docs/performance.md", "rivals", rivals_table(results["export"]))
     for row in unequal:
         print(f"UNEQUAL BYTES: {row}", file=sys.stderr)
     return 1 if unequal else 0
@@ -113,18 +126,20 @@ def _hex_rate(values: object, rounds: int) -> float:
 class Model:
     """A checkpoint to export, and what its .wts must be."""
 
-    def __init__(self, name: str, path: Path, slow_rivals: bool) -> None:
+    def __init__(self, name: str, path: Path, rivals: Iterable[str]) -> None:
         self.name = name
         self.path = path
-        self.slow_rivals = slow_rivals
+        self.rivals = rivals
+        """the ways of other scripts that are timed"""
 
 
 def models(folder: Path) -> list[Model]:
     """The sample, and ultralytics models of 3 M and 68 M parameters, saved as its trainer does."""
-    found = [Model("sample", ROOT / "examples" / "shapes.pt", True)]
+    found = [Model("sample", ROOT / "examples" / "shapes.pt", [SCRIPT])]
     for letter, size in (("n", "3 M"), ("x", "68 M")):
         for dtype in ("float16", "float32"):
-            found.append(Model(f"{size} {dtype}", yolo(folder, letter, dtype), dtype == "float16"))
+            ways = [] if dtype == "float32" else rivals.WAYS if letter == "n" else [SCRIPT, "bytes.hex"]
+            found.append(Model(f"{size} {dtype}", yolo(folder, letter, dtype), ways))
     return found
 
 
@@ -151,12 +166,11 @@ def export_rows(model: Model, folder: Path, rounds: int) -> list[dict[str, objec
 
     medians = in_turns(timed, rounds, clear)
     equal = digest(output) == expected
-    if model.slow_rivals:
-        for name, way in (("reference script (torch.load, struct)", "struct"), ("torch.load, bytes.hex", "numpy")):
-            clear()
-            rival = [*interpreter(), str(ROOT / "benchmarks" / "rivals.py"), way, str(model.path), str(output)]
-            medians[name] = seconds(lambda rival=rival: run(rival))
-            equal = equal and digest(output) == expected
+    for way in model.rivals:
+        clear()
+        rival = [*interpreter(), str(ROOT / "benchmarks" / "rivals.py"), way, str(model.path), str(output)]
+        medians[way] = seconds(lambda rival=rival: run(rival))
+        equal = equal and digest(output) == expected
     floor = medians["interpreter with argparse"] + medians["reserved write of a hot buffer"]
     memory = peak_memory(command) - peak_memory([*interpreter(), "-c", "import argparse"])
     rows = [
@@ -200,7 +214,7 @@ def tables(results: dict[str, object]) -> str:
     for model in dict.fromkeys(row["model"] for row in export):
         found = {row["what"]: row for row in export if row["model"] == model}
         whole = found["pywts whole command"]["seconds"]
-        script = found.get("reference script (torch.load, struct)")
+        script = found.get(SCRIPT)
         share = found["reserved write of a hot buffer"]["seconds"] / found["pywts in process"]["seconds"]
         faster = f"{script['seconds'] / whole:.0f} times" if script else ""
         lines.append(
@@ -211,12 +225,14 @@ def tables(results: dict[str, object]) -> str:
     return "\n".join(lines)
 
 
-def write_readme(text: str) -> None:
-    """Put the tables between the README's two marks."""
-    readme = ROOT / "README.md"
-    before, _, rest = readme.read_text().partition("<!-- benchmark: export -->\n")
-    _, _, after = rest.partition("<!-- end of benchmark -->")
-    readme.write_text(f"{before}<!-- benchmark: export -->\n{text}\n<!-- end of benchmark -->{after}")
+def rivals_table(rows: list[dict[str, object]]) -> str:
+    """Every way as a whole command over the model of 3 M float16, beside pywts."""
+    found = {row["what"]: row["seconds"] for row in rows if row["model"] == "3 M float16"}
+    whole = found["pywts whole command"]
+    lines = ["| whole command, 3 M float16 | seconds | times pywts |", "| --- | ---: | ---: |"]
+    for name in ("pywts whole command", *rivals.WAYS):
+        lines.append(f"| {name} | {found[name]:.3f} | {found[name] / whole:.0f} |")
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

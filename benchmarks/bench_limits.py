@@ -14,14 +14,15 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from time import perf_counter
 
 from machine import ROOT, provenance
-from measuring import hot_write, in_turns, interpreter, kernel_lines, peak_memory, pywts_script, run
+from measuring import hot_write, in_turns, interpreter, keep_table, kernel_lines, peak_memory, pywts_script, run
 from subjects import tensors, yolo
 
 MANY = 100_000
 FLAT = 20_000_000
-SIZES = (2_500_000, 25_000_000, 250_000_000)  # float32: checkpoints of 10 MB, 100 MB and 1 GB
+SIZES = (250_000, 2_500_000, 25_000_000, 250_000_000)  # float32: checkpoints of 1 MB to 1 GB
 HUGE = 2_500_000_000
 HUGE_NEEDS = 40 << 30
 
@@ -35,6 +36,29 @@ start = perf_counter()
 checkpoint = exporting.open_source(sys.argv[1], DEFAULT_LIMITS)
 found = choosing.choose(checkpoint, "auto").state.items
 print(perf_counter() - start, len(found))
+"""
+
+STAGES = """
+import json, sys
+from time import perf_counter
+marks = [perf_counter()]
+import pywts.exporting as exporting
+from pywts.cli import export_command
+marks.append(perf_counter())
+from pywts.destination import Destination
+from pywts.limits import DEFAULT_LIMITS
+from pywts.options import OPTIONS
+checkpoint = exporting.open_source(sys.argv[1], DEFAULT_LIMITS)
+marks.append(perf_counter())
+selection = {option.name: option.default for option in OPTIONS if option.selects}
+made = exporting.select(checkpoint, **selection)
+layout = exporting._laid_out(checkpoint, made)
+marks.append(perf_counter())
+job = exporting._Job(checkpoint.name, layout, None)
+Destination(sys.argv[2], overwrite=True, force=False, sources=()).write(layout.size, False, job.to_file)
+marks.append(perf_counter())
+names = ["imports", "open", "describe", "write"]
+print(json.dumps(dict(zip(names, (b - a for a, b in zip(marks, marks[1:]))))))
 """
 
 UNPICKLED = """
@@ -80,14 +104,21 @@ def main() -> int:
             *shapes(folder, arguments.rounds),
             opening(folder, arguments.rounds),
             *variants(folder, arguments.rounds),
-            *sizes(folder),
             *(huge(folder) if arguments.huge else ()),
         ]
-        results = {"machine": provenance(folder), "limits": rows}
+        points = growth(folder)
+        rows += linear(points)
+        results = {
+            "machine": provenance(folder),
+            "limits": rows,
+            "growth": points,
+            "stages": stages(folder, 3 * arguments.rounds),
+        }
     if not arguments.no_results:
         target = ROOT / "benchmarks" / "results" / "limits.json"
         target.parent.mkdir(exist_ok=True)
         target.write_text(json.dumps(results, indent=1) + "\n")
+        keep_table("docs/performance.md", "limits", table(rows))
     print(table(rows))
     return 0 if all(row.get("equal", True) for row in rows) else 1
 
@@ -237,23 +268,61 @@ def variants(folder: Path, rounds: int) -> Iterable[Row]:
     remove(out, hot)
 
 
-def sizes(folder: Path) -> Iterable[Row]:
-    """How time grows with the checkpoint: seconds a byte, against those of the middle size."""
+def growth(folder: Path) -> list[dict[str, float]]:
+    """Time and memory of checkpoints of 1 MB to 1 GB of float32, beside the limit."""
     import pywts
 
-    out = folder / "out.wts"
-    rates = {}
+    out, hot = folder / "out.wts", folder / "hot.bin"
+    points = []
     for values in SIZES:
         source = tensors(folder, "float32", "flat", values, 50)
-        found = in_turns({"": lambda source=source: pywts.export(source, out)}, 5, lambda: remove(out))
-        rates[values] = found[""] / values
-        remove(out)
+        size = pywts.export(source, out).bytes
+        ways: dict[str, Callable[[], object]] = {
+            "export": lambda source=source: pywts.export(source, out),
+            "hot": lambda size=size: hot_write(hot, size),
+        }
+        found = in_turns(ways, 5, lambda: remove(out, hot))
+        command = [pywts_script(), "export", str(source), "-o", str(out), "--quiet"]
+        memory = peak_memory(command) - peak_memory([*interpreter(), "-c", "import argparse"])
+        remove(out, hot)
+        points.append(
+            {
+                "checkpoint": 4.0 * values,
+                "text": size,
+                "seconds": found["export"],
+                "limit": found["hot"],
+                "memory": memory,
+            }
+        )
         if values == max(SIZES):
             source.unlink()
-    for values in (min(SIZES), max(SIZES)):
-        ratio = rates[values] / rates[SIZES[1]]
-        what = f"{4 * values // 10**6:,} MB of checkpoint, time a byte"
-        yield row(what, "the same at 100 MB", ratio, "<1.15", "<1.15", seconds=rates[values] * values)
+    return points
+
+
+def linear(points: list[dict[str, float]]) -> Iterable[Row]:
+    """Whether time grows as the checkpoint does, from 10 MB on."""
+    rates = {point["checkpoint"]: point["seconds"] / point["text"] for point in points}
+    for checkpoint in (1e7, 1e9):
+        what = f"{checkpoint / 1e6:,.0f} MB of checkpoint, time a byte"
+        yield row(what, "the same at 100 MB", rates[checkpoint] / rates[1e8], "<1.15", "<1.15")
+
+
+def stages(folder: Path, rounds: int) -> dict[str, dict[str, float]]:
+    """Where the time of a whole command goes: seconds of each stage, in fresh processes."""
+    out = folder / "out.wts"
+    found = {}
+    for letter, what in (("n", "3 M float16"), ("x", "68 M float16")):
+        source = yolo(folder, letter, "float16")
+        told = []
+        for _ in range(rounds):
+            remove(out)
+            start = perf_counter()
+            stage = json.loads(run([*interpreter(), "-c", STAGES, str(source), str(out)]).stdout)
+            whole = perf_counter() - start
+            told.append({"interpreter": whole - sum(stage.values()), **stage})
+        found[what] = {name: statistics.median(one[name] for one in told) for name in told[0]}
+    remove(out)
+    return found
 
 
 def huge(folder: Path) -> Iterable[Row]:

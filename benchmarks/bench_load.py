@@ -17,7 +17,7 @@ from pathlib import Path
 from time import perf_counter
 
 from machine import ROOT, provenance
-from measuring import interpreter, run
+from measuring import interpreter, keep_table, run
 from subjects import yolo
 
 STREAM = r"""
@@ -104,6 +104,7 @@ def main() -> int:
         target = ROOT / "benchmarks" / "results" / "load.json"
         target.parent.mkdir(exist_ok=True)
         target.write_text(json.dumps(results, indent=1) + "\n")
+        keep_table("docs/performance.md", "load", table(results))
     print(table(results))
     return 0 if all(row.get("equal", True) for row in results["load"]) else 1
 

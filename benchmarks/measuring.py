@@ -101,3 +101,13 @@ def digest(path: Path) -> str:
         while block := file.read(1 << 20):
             found.update(block)
     return found.hexdigest()
+
+
+def keep_table(document: str, name: str, text: str) -> None:
+    """Put a table between the two marks that a document has for it."""
+    path = ROOT / document
+    before, mark, rest = path.read_text().partition(f"<!-- benchmark: {name} -->\n")
+    if not mark:
+        raise SystemExit(f"{document} has no mark for the benchmark {name}")
+    _, end, after = rest.partition("<!-- end of benchmark -->")
+    path.write_text(f"{before}{mark}{text}\n{end}{after}")
