@@ -20,8 +20,9 @@ def cmake_folder() -> str:
 def _folder(installed: str, in_sources: str, wanted: str) -> str:
     from . import __path__ as homes
 
-    for home in homes:
-        for folder in (os.path.join(home, installed), os.path.join(os.path.dirname(home), in_sources)):
-            if os.path.exists(os.path.join(folder, wanted)):
-                return folder
+    beside = [os.path.join(home, installed) for home in homes]
+    sources = [os.path.join(os.path.dirname(home), in_sources) for home in homes]
+    for folder in (*beside, *sources):
+        if os.path.exists(os.path.join(folder, wanted)):
+            return folder
     raise Error(f"{wanted} is not there: install pywts again")

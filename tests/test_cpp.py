@@ -17,14 +17,16 @@ NEON = (
     "kernels_obey_environment",
     "widen_matches_oracle",
     "gather_matches_index_walk",
+    "reader_guarded",
     "reader_kernels",
+    "reader_vectors",
     "statistics_match_oracle",
 )
 """What depends on the instruction set."""
 
 
-def checked(*command: str | Path, minutes: int = 20) -> str:
-    """Run a program to its end; its output, which is the message if it fails."""
+def checked(*command: str | Path, minutes: int = 20, more: dict[str, str] | None = None) -> str:
+    """Run a program to its end, with more variables; its output, which is the message if it fails."""
     found = subprocess.run(
         [str(word) for word in command],
         stdout=subprocess.PIPE,
@@ -33,7 +35,7 @@ def checked(*command: str | Path, minutes: int = 20) -> str:
         errors="replace",
         timeout=60 * minutes,
         check=False,
-        env={name: value for name, value in os.environ.items() if name not in ("CXXFLAGS", "LDFLAGS")},
+        env={name: x for name, x in {**os.environ, **(more or {})}.items() if name not in ("CXXFLAGS", "LDFLAGS")},
     )
     assert found.returncode == 0, f"{' '.join(map(str, command))}\n{found.stdout[-20_000:]}"
     return found.stdout

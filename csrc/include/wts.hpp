@@ -2,9 +2,9 @@
 // alone, nothing to build. docs/format.md says what a .wts is.
 //
 //   #include "wts.hpp"
-//   auto weights = wts::open("model.wts");                                // throws wts::error if it is no sound .wts
-//   wts::span<const float> w = weights.at("model.0.conv.weight", 432);    // throws: no such name, not 432 values,
-//   damage for (const wts::tensor& tensor : weights) std::cout << tensor.name << ' ' << tensor.count << '\n';
+//   auto weights = wts::open("model.wts");  // throws wts::error if it is no sound .wts
+//   wts::span<const float> w = weights.at("model.0.conv.weight", 432);  // throws: no such name, not 432 values, damage
+//   for (const wts::tensor& tensor : weights) std::cout << tensor.name << ' ' << tensor.count << '\n';
 //
 // A program that copied loadWeights() includes NvInfer.h first and says `using wts::loadWeights;` instead of the copy.
 // A program without exceptions uses try_open(), find() and the other functions that return an error; compiled with
@@ -207,7 +207,8 @@ namespace detail {
 struct book;
 }
 
-// An open .wts. Moving keeps every span, name and tensor valid; they end with the weights.
+// An open .wts. Moving keeps every span, name and tensor valid; they end with the weights. What was moved from can be
+// assigned to or destroyed, and nothing else.
 class weights {
  public:
   explicit weights(std::unique_ptr<detail::book> book) noexcept;
