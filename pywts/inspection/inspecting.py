@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from ..checkpoint.choosing import choose
+from ..checkpoint.uncollected import Uncollected
 from ..destination import looks_like_wts
 from ..errors import Error, SelectionError, near, shown
 from ..exporting import open_source, path_of
@@ -46,6 +47,11 @@ def inspect(
     Weights that an export would refuse are no error here: ``problems`` says why, and what can be told is.
     Raises ``pywts.Error`` where the source cannot be read at all: CheckpointError, WtsError.
     """
+    with Uncollected():
+        return _inspect(source, key, check, statistics, limits)
+
+
+def _inspect(source: Any, key: str, check: bool, statistics: bool | Iterable[str], limits: Limits) -> Inspection:
     path = path_of(source)
     checkpoint = _opened(source, path, limits)
     try:

@@ -109,7 +109,11 @@ class _Records:
 
     def fused(self) -> bool | None:
         """Told by the layers of yolo models, which hold a convolution ``conv`` and, until they are fused, ``bn``."""
-        layers = [children for children in self._children.values() if "conv" in children]
+        layers = [
+            children
+            for path, children in self._children.items()
+            if "conv" in children and (self.classes[path][0] or "").startswith(("ultralytics.", "models."))
+        ]
         if not layers:
             return None
         return not any("bn" in children for children in layers)

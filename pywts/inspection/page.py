@@ -168,7 +168,7 @@ def _branches(found: Inspection) -> tuple[list[dict[str, Any]], int]:
     modules = found.model.modules if found.model is not None else ()
     kept = [module for module in modules if module.depth <= _DEEPEST][:_MOST_BRANCHES]
     result = []
-    for module, after in zip(kept, [*kept[1:], None], strict=True):
+    for module, after in zip(kept, [*kept[1:], None], strict=False):
         below = after is not None and after.depth > module.depth
         result.append(
             {

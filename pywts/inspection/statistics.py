@@ -78,7 +78,7 @@ def _histogram(exponents: dict[int, int], positive_zeros: int, negative_zeros: i
     """The finite values that are not zero, by their exponents; subnormals share one row."""
     counts = {**exponents, 0: exponents.get(0, 0) - positive_zeros}
     counts[_NEGATIVE] = exponents.get(_NEGATIVE, 0) - negative_zeros
-    for biased in range(_SPECIAL):
+    for biased in sorted({place % _NEGATIVE for place in counts} - {_SPECIAL}):
         negative, positive = counts.get(_NEGATIVE + biased, 0), counts.get(biased, 0)
         if negative or positive:
             yield biased - _BIAS, negative, positive
