@@ -61,9 +61,10 @@ const char* code_name(pywts::Code code) noexcept {
 // A Writer for Python. Its callbacks run on the thread that called it, without the GIL, and take it.
 class PyWriter {
  public:
-  PyWriter(int file, bool overlapped, py::object progress, bool checksum)
+  PyWriter(int file, bool overlapped, py::object progress, bool checksum, bool durable)
       : progress_(std::move(progress)),
-        writer_(std::make_unique<pywts::Writer>(summed(pywts::file_sink(file), checksum), overlapped, ticker())) {}
+        writer_(std::make_unique<pywts::Writer>(
+            summed(durable ? pywts::durable_sink(file) : pywts::file_sink(file), checksum), overlapped, ticker())) {}
   PyWriter(py::object write, py::object progress, bool checksum)
       : write_(std::move(write)),
         progress_(std::move(progress)),
@@ -243,8 +244,8 @@ PYBIND11_MODULE(_core, module, py::mod_gil_not_used()) {
   });
 
   py::class_<PyWriter>(module, "Writer")
-      .def(py::init<int, bool, py::object, bool>(), py::arg("file"), py::arg("overlapped"),
-           py::arg("progress") = py::none(), py::arg("checksum") = false)
+      .def(py::init<int, bool, py::object, bool, bool>(), py::arg("file"), py::arg("overlapped"),
+           py::arg("progress") = py::none(), py::arg("checksum") = false, py::arg("durable") = false)
       .def(py::init<py::object, py::object, bool>(), py::arg("write"), py::arg("progress") = py::none(),
            py::arg("checksum") = false)
       .def("text", &PyWriter::text)

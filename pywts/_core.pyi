@@ -150,7 +150,12 @@ class Reader:
 class Writer:
     @overload
     def __init__(
-        self, file: int, overlapped: bool, progress: Callable[[int], object] | None = None, checksum: bool = False
+        self,
+        file: int,
+        overlapped: bool,
+        progress: Callable[[int], object] | None = None,
+        checksum: bool = False,
+        durable: bool = False,
     ) -> None: ...
     @overload
     def __init__(

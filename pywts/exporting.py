@@ -223,7 +223,7 @@ def export_checkpoint(
     """
     made = select(checkpoint, **selection)
     layout = _laid_out(checkpoint, made)
-    job = _Job(checkpoint.name, layout, check, threads > 1, checksum, progress)
+    job = _Job(checkpoint.name, layout, check, durable, threads > 1, checksum, progress)
     path = None
     warnings = made.warnings
     if output is None or isinstance(output, (str, bytes, os.PathLike)):
@@ -365,11 +365,19 @@ class _Job:
     """The writing of one layout, wherever to."""
 
     def __init__(
-        self, source: str, layout: Layout, check: bool, overlapped: bool, checksum: bool, progress: Progress | None
+        self,
+        source: str,
+        layout: Layout,
+        check: bool,
+        durable: bool,
+        overlapped: bool,
+        checksum: bool,
+        progress: Progress | None,
     ) -> None:
         self._source = source
         self._layout = layout
         self._check = check
+        self._durable = durable
         self._overlapped = overlapped and layout.size >= _OVERLAP_FROM
         self._checksum = checksum
         self.crc32: str | None = None
@@ -378,7 +386,7 @@ class _Job:
 
     def to_file(self, descriptor: int) -> None:
         """Write everything into an open file."""
-        self._run(lambda: Writer(descriptor, self._overlapped, self._tick(), self._checksum))
+        self._run(lambda: Writer(descriptor, self._overlapped, self._tick(), self._checksum, self._durable))
 
     def to_stream(self, stream: BinaryIO) -> None:
         """Write everything to a binary stream."""

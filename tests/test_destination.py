@@ -630,6 +630,13 @@ def test_durable_writes_the_same(source: Path, out: Path) -> None:
     assert names(out) == ["m.wts"]
 
 
+def test_durable_writes_the_same_where_the_disk_is_begun_with_early(tmp_path: Path) -> None:
+    path = save(tmp_path / "m.pt", {"x": tensor(numpy.arange(3_000_000, dtype=numpy.float32))})
+    pywts.export(path, tmp_path / "a.wts")
+    pywts.export(path, tmp_path / "b.wts", durable=True)
+    assert (tmp_path / "a.wts").read_bytes() == (tmp_path / "b.wts").read_bytes()
+
+
 # ---------------------------------------------------------------------------------------- a source that changes
 
 

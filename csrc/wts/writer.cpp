@@ -734,6 +734,25 @@ Sink file_sink(int file) {
   };
 }
 
+Sink durable_sink(int file) {
+#if defined(__linux__)
+  constexpr std::uint64_t kEvery = std::uint64_t{8} << 20;
+  const off_t start = std::max<off_t>(::lseek(file, 0, SEEK_CUR), 0);
+  return [file, sink = file_sink(file), begun = start, end = start](const char* text, std::size_t size) mutable {
+    const std::size_t taken = sink(text, size);
+    end += static_cast<off_t>(taken);
+    if (end - begun >= static_cast<off_t>(kEvery)) {
+      ::sync_file_range(file, begun, end - begun,
+                        SYNC_FILE_RANGE_WRITE);  // a hint: whether all is well, fdatasync says
+      begun = end;
+    }
+    return taken;
+  };
+#else
+  return file_sink(file);
+#endif
+}
+
 bool reserve([[maybe_unused]] int file, [[maybe_unused]] std::uint64_t size) {
 #if defined(__linux__)
   constexpr std::uint64_t kWorthIt = std::uint64_t{64} << 10;  // from there on it costs less than it gives

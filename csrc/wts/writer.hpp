@@ -43,6 +43,10 @@ class Sink {
 // A sink that writes to a file descriptor. Throws Error{sink_write, -1, errno}.
 Sink file_sink(int file);
 
+// The same for a regular file that will be waited for until it is on the disk: the system is told to begin with that
+// while the rest is still being written.
+Sink durable_sink(int file);
+
 // Reserves `size` bytes for a file without changing its size, where the file system can (fallocate, KEEP_SIZE).
 // Best effort: true if reserved; false if unsupported or pointless. Throws Error{sink_write, -1, ENOSPC} if the
 // file system says that there is no room.
