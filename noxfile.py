@@ -19,7 +19,7 @@ def tests(session: nox.Session) -> None:
 def minimal(session: nox.Session) -> None:
     """The torch-free tests, on every Python that is there."""
     session.install(".[test-minimal]")
-    session.run("pytest", "-m", "not torch and not tool", *session.posargs)
+    session.run("pytest", "-m", "not torch and not tool and not remote", *session.posargs)
 
 
 @nox.session

@@ -92,6 +92,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip, and say why; a missing tool fails under CI, where nobody reads of skips."""
     if item.get_closest_marker("torch") and not find_spec("torch"):
         pytest.skip("torch is not installed: pip install '.[test]'")
+    if item.get_closest_marker("remote") and not (find_spec("distributed") and find_spec("moto")):
+        pytest.skip("the packages of remote storage and clusters are not installed: pip install '.[test]'")
     for mark in item.iter_markers("tool"):
         for name in mark.args:
             if tool_path(name) is None:

@@ -13,10 +13,10 @@ from ..limits import DEFAULT_LIMITS
 from ..options import OPTIONS
 from . import storage
 from .engines import ENGINES
-from .journal import Journal, read_entries
+from .journal import NAME, Entry, Journal, read_entries
 from .plan import BatchPlan, default_options, make_plan
 from .report import BatchReport
-from .running import interrupts, run
+from .running import Interrupts, interrupts, run
 from .task import Task
 
 if TYPE_CHECKING:
@@ -76,8 +76,8 @@ def batch(
     merged = _options(options)
     place = _place(out)
     with ExitStack() as opened:
-        stop = opened.enter_context(interrupts())
         journal = opened.enter_context(Journal(_journal_path(place)))
+        _take_published(journal, place)
         plan = make_plan(
             _texts(sources), place, merged, journal.entries, limits, match=_globs(match), ignore=_globs(ignore)
         )
@@ -86,12 +86,18 @@ def batch(
                 f"{shown(place, 300)}: {plan.output_bytes:,} bytes are to be written, {plan.free_bytes:,} are free; "
                 "make room, or go on with --force"
             )
-        entries = []
+        entries: list[Entry] = []
+        stop = Interrupts()
         if plan.jobs:
+            outputs = {job.output for job in plan.jobs}
             workers = _engine(engine, min(jobs or _processors(), len(plan.jobs)), timeout, max_memory, scheduler)
-            opened.callback(lambda: workers.close(now=True))
+            opened.callback(_publish, journal, place)
+            opened.callback(storage.drop_unfinished, place, outputs)
+            opened.callback(workers.close, now=True)
+            storage.drop_unfinished(place, outputs)
             if planned is not None:
                 planned(plan, workers.about)
+            stop = opened.enter_context(interrupts())
             tasks = [Task(job, place, workers.threads, limits) for job in plan.jobs]
             for entry in run(tasks, workers, stop, fail_fast=fail_fast, progress=progress):
                 journal.append(entry)
@@ -191,12 +197,27 @@ def _place(out: str | os.PathLike[str]) -> str:
 
 
 def _journal_path(place: str) -> str:
-    """In OUT; of one in a bucket, which knows no appending, in the user's state folder."""
-    from .journal import NAME
-
+    """In OUT; of one in a bucket, which knows no appending, in the user's state folder, and a copy in OUT."""
     if not storage.is_url(place):
         return os.path.join(place, NAME)
     import hashlib
 
     state = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
     return os.path.join(state, "pywts", hashlib.sha256(place.encode()).hexdigest()[:16], NAME)
+
+
+def _take_published(journal: Journal, place: str) -> None:
+    """Add what another machine did to the same bucket."""
+    if not storage.is_url(place) or storage.size_and_time(storage.joined(place, NAME)) is None:
+        return
+    with storage.local_copy((storage.joined(place, NAME),)) as copy:
+        published = read_entries(copy)
+    for output, entry in published.items():
+        if output not in journal.entries or journal.entries[output].finished < entry.finished:
+            journal.append(entry)
+
+
+def _publish(journal: Journal, place: str) -> None:
+    """Put a copy of the journal beside the outputs in a bucket."""
+    if storage.is_url(place):
+        storage.upload(journal.path, storage.joined(place, NAME))

@@ -216,6 +216,8 @@ class _Search:
         system, path = storage.filesystem(url)
 
         def listed() -> tuple[str, list[str]]:
+            if url.startswith(("http://", "https://")):  # which has no folders, and "?" is no glob there
+                return posixpath.dirname(path), [path]
             if has_magic(path) and not system.exists(path):
                 return path[: path.index(next(filter(has_magic, path)))].rpartition("/")[0], sorted(system.glob(path))
             if system.isdir(path):

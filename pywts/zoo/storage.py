@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+import posixpath
 import re
 import tempfile
 import time
 import zlib
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import count
-from posixpath import basename
 from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import unquote, urlsplit
 
@@ -19,7 +19,7 @@ from ..errors import CheckpointError, Error, OptionError, OutputError, shown
 from ..records import Record
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
@@ -34,6 +34,9 @@ _BLOCK = 8 << 20
 
 _PART = 64 << 20
 """Bytes of a part of an upload; what is larger goes up in several."""
+
+_OBJECT_STORES = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oss", "hf")
+"""Where an object is there when its upload is complete; elsewhere the file system is asked to do it in two steps."""
 
 _TRIES = 5
 _FIRST_PAUSE = 0.2
@@ -53,7 +56,7 @@ def is_url(place: str) -> bool:
 
 def name_of(place: str) -> str:
     """The last part of a path or URL."""
-    return unquote(basename(urlsplit(place).path)) if is_url(place) else os.path.basename(place)
+    return unquote(posixpath.basename(urlsplit(place).path)) if is_url(place) else os.path.basename(place)
 
 
 def facts_of(files: Iterable[str]) -> Facts:
@@ -110,9 +113,9 @@ def patiently(action: Callable[[], Any], url: str, kind: type[Error]) -> Any:
             return action()
         except Error:
             raise
-        except (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError, MemoryError) as error:
-            raise kind(f"{url}: {_reason(error)}") from None
         except Exception as error:  # every client has its own for what the network does
+            if _is_final(error):
+                raise kind(f"{url}: {_reason(error)}") from None
             if attempt == _TRIES:
                 raise kind(f"{url}: {_reason(error)}, after {_TRIES} tries") from None
             time.sleep(pause)
@@ -120,9 +123,19 @@ def patiently(action: Callable[[], Any], url: str, kind: type[Error]) -> Any:
     return None
 
 
-def _reason(error: Exception) -> str:
+def _is_final(error: Exception) -> bool:
+    """Whether an error would come again."""
+    if isinstance(error, FileNotFoundError) and error.__cause__ is not None:  # HTTP: whatever went wrong
+        return getattr(error.__cause__, "status", 0) in range(400, 500)
+    return isinstance(error, (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError, MemoryError))
+
+
+def _reason(error: BaseException) -> str:
     if isinstance(error, FileNotFoundError):
-        return "no such file"
+        cause = error.__cause__
+        return "no such file" if cause is None or getattr(cause, "status", 0) == 404 else _reason(cause)
+    if isinstance(error, NotImplementedError):
+        return "this kind of URL cannot be written"
     words = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return shown(words, 300)
 
@@ -148,20 +161,24 @@ def local_copy(files: tuple[str, ...]) -> Iterator[str]:
 def _download(url: str, file: BinaryIO) -> None:
     """Copy a file, block by block; after an error go on where it stopped, if the server gives parts of a file."""
     system, path = filesystem(url)
+    parts = True
 
     def copy() -> None:
-        with system.open(path, "rb", block_size=_BLOCK, cache_type="none") as remote:
-            done = file.tell()
-            if done:
-                try:
-                    remote.seek(done)
-                except (OSError, ValueError):  # a stream: from the start
-                    file.seek(0)
-                    file.truncate()
-            while block := remote.read(_BLOCK):
-                file.write(block)
-            size = getattr(remote, "size", None)
-            if size is not None and file.tell() != size:
+        nonlocal parts
+        with system.open(path, "rb", block_size=_BLOCK if parts else 0, cache_type="none") as remote:
+            if parts:
+                remote.seek(file.tell())
+            else:
+                file.seek(0)
+                file.truncate()
+            try:
+                while block := remote.read(_BLOCK):
+                    file.write(block)
+            except ValueError:
+                parts = False  # of HTTP, by a server without ranges
+                raise
+            size = remote.size or file.tell()
+            if file.tell() != size:
                 raise OSError(f"ended after {file.tell()} of {size} bytes")
 
     patiently(copy, url, CheckpointError)
@@ -216,11 +233,17 @@ def crc32_of(place: str) -> str | None:
 def check_replaceable(url: str, *, overwrite: bool, force: bool) -> None:
     """Raise OutputError for an object that must not be overwritten: any, or one that is no .wts."""
     system, path = filesystem(url)
-    if not patiently(lambda: system.exists(path), url, OutputError):
-        return
-    if not overwrite:
+
+    def head() -> bytes | None:
+        if not system.exists(path):
+            return None
+        found: bytes = system.cat_file(path, start=0, end=4096)
+        return found
+
+    there = patiently(head, url, OutputError)
+    if there is not None and not overwrite:
         raise OutputError(f"{url}: exists, and overwriting was not allowed")
-    if not force and not looks_like_wts(patiently(lambda: system.cat_file(path, 0, 4096), url, OutputError)):
+    if there and not force and not looks_like_wts(there):
         raise OutputError(f"{url}: exists and is no .wts; force=True overwrites it")
 
 
@@ -228,20 +251,46 @@ def check_replaceable(url: str, *, overwrite: bool, force: bool) -> None:
 def uploading(url: str) -> Iterator[BinaryIO]:
     """A stream to an object that appears when all of it is there, and not at all if anything fails."""
     system, path = filesystem(url)
+    whole = urlsplit(url).scheme in _OBJECT_STORES
     try:
-        file = system.open(path, "wb", block_size=_PART, autocommit=False)
+        file = system.open(path, "wb", block_size=_PART, autocommit=whole)
         try:
             yield file
             file.close()
-            file.commit()
+            if not whole:
+                file.commit()
         except BaseException:
-            file.closed = True  # closing it would complete it
+            with suppress(AttributeError):
+                file.closed = True  # closing it would complete it
             file.discard()
             raise
     except Error:
         raise
     except Exception as error:  # every client has its own
         raise OutputError(f"{url}: cannot be written: {_reason(error)}; no object was left") from None
+
+
+def drop_unfinished(out: str, outputs: Collection[str]) -> None:
+    """Take away the parts of uploads that killed workers left for these outputs: S3 keeps them, unseen and paid for."""
+    if urlsplit(out).scheme not in ("s3", "s3a"):
+        return
+    system, path = filesystem(out)
+    bucket, key, _ = system.split_path(path)
+    wanted = {posixpath.join(key, output) for output in outputs}
+
+    def drop() -> None:
+        where: dict[str, Any] = {"Bucket": bucket, "Prefix": key}
+        while True:
+            answer = system.call_s3("list_multipart_uploads", **where)
+            for found in answer.get("Uploads", ()):
+                if found["Key"] in wanted:
+                    system.abort_mpu(bucket, found["Key"], found["UploadId"])
+            if not answer.get("IsTruncated"):
+                return
+            where.update(KeyMarker=answer["NextKeyMarker"], UploadIdMarker=answer["NextUploadIdMarker"])
+
+    with suppress(OutputError):  # who may not list uploads may write all the same
+        patiently(drop, out, OutputError)
 
 
 def upload(path: str, url: str) -> None:

@@ -66,10 +66,14 @@ class Dask:
 
     def lost(self, error: BaseException) -> Lost | None:
         """What became of a task whose future raised this: dask has tried again by itself."""
+        from concurrent.futures import CancelledError
+
         from distributed.scheduler import KilledWorker
 
         if isinstance(error, KilledWorker):
             return Lost("WorkerLost", f"its workers died with it, the last at {error.last_worker.address}", again=False)
+        if isinstance(error, CancelledError):  # the scheduler went
+            return Lost("SchedulerLost", "there was no scheduler", again=True, begun=False)
         return None
 
     def usable(self) -> bool:
