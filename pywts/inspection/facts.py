@@ -168,7 +168,7 @@ class TensorFacts(Record):
     bytes: int | None
     """that the elements take"""
     storage: str | None
-    """where the bytes are: the key of the storage in the checkpoint"""
+    """where the bytes are: a file of the archive, or the key of the storage"""
     contiguous: bool | None
     tied_to: str | None
     """the first tensor that is the same view of the same storage"""

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..errors import shown
-from ..words import bytes_in_words, number_in_words, shape_in_words
+from ..words import bytes_in_words, shape_in_words
 from .sections import (
     container_rows,
     count_in_words,
@@ -51,8 +51,10 @@ def overview(found: Inspection, all_tensors: bool) -> Group:
     if found.cpp_side is not None:
         parts += _section("C++ side", cpp_side_rows(found))
     with_statistics = any(tensor.statistics is not None or tensor.problem for tensor in found.tensors)
-    if all_tensors or with_statistics:
-        parts += _tensors(found.tensors, with_statistics)
+    if with_statistics:
+        parts += _figures(found.tensors)
+    elif all_tensors:
+        parts += _tensors(found.tensors)
     for problem in found.problems:
         parts.append(Text(f"\nproblem: {lines(problem)}", style="red"))
     return Group(*parts)
@@ -108,28 +110,45 @@ def _indented(module: Module) -> str:
     return f"{'  ' * (module.depth - 1)}{shown(module.path.rpartition('.')[2], 60)}"
 
 
-def _tensors(tensors: tuple[TensorFacts, ...], with_statistics: bool) -> list[RenderableType]:
-    columns = [("tensor", "left"), ("dtype", "left"), ("shape", "left")]
-    if with_statistics:
-        columns += [(name, "right") for name in ("min", "max", "mean", "std", "zeros", "NaN", "inf", "fp16 loses")]
-    else:
-        columns += [("kind", "left"), ("values", "right")]
-    table = _table(*columns)
+_FIGURES = ("min", "max", "mean", "std")
+_COUNTS = ("zeros", "NaN", "inf", "fp16 loses")
+
+
+def _tensors(tensors: tuple[TensorFacts, ...]) -> list[RenderableType]:
+    table = _table(("tensor", "left"), ("dtype", "left"), ("shape", "left"), ("kind", "left"), ("values", "right"))
     for tensor in tensors:
-        cells = [shown(tensor.name, 200), or_unknown(tensor.dtype), shape_in_words(tensor.shape)]
-        cells += _statistics_cells(tensor) if with_statistics else [tensor.kind, count_in_words(tensor.values)]
+        shape = shape_in_words(tensor.shape) if tensor.refused is None else lines(tensor.refused)
+        cells = (shown(tensor.name, 200), or_unknown(tensor.dtype), shape, tensor.kind, count_in_words(tensor.values))
         table.add_row(*map(Text, cells))
+    return _listing(table)
+
+
+def _figures(tensors: tuple[TensorFacts, ...]) -> list[RenderableType]:
+    """The figures of every tensor, without the counts that are zero in all of them."""
+    counts = [_counts(tensor.statistics) for tensor in tensors if tensor.statistics is not None]
+    kept = [place for place in range(len(_COUNTS)) if any(row[place] for row in counts)]
+    table = _table(("tensor", "left"), ("dtype", "left"))
+    for name in (*_FIGURES, *(_COUNTS[place] for place in kept)):
+        table.add_column(name, justify="right", no_wrap=True)
+    for tensor in tensors:
+        found = tensor.statistics
+        cells = [shown(tensor.name, 200), or_unknown(tensor.dtype)]
+        if found is not None:
+            figures = (found.minimum, found.maximum, found.mean, found.deviation)
+            cells += ["" if figure is None else f"{figure:.3g}" for figure in figures]
+            cells += [f"{count:,}" if (count := _counts(found)[place]) else "" for place in kept]
+        elif (why := tensor.problem or tensor.refused) is not None:
+            cells[0] += f" ({lines(why)})"
+        table.add_row(*map(Text, cells))
+    return _listing(table)
+
+
+def _counts(found: Statistics) -> tuple[int, ...]:
+    return found.zeros, found.nans, found.infinities, found.half_overflow + found.half_underflow
+
+
+def _listing(table: Table) -> list[RenderableType]:
     return [Text("\ntensors", style="bold cyan"), Padding(table, (0, 0, 0, 2))]
-
-
-def _statistics_cells(tensor: TensorFacts) -> list[str]:
-    found = tensor.statistics
-    if found is None:
-        return [tensor.problem or tensor.refused or "", *[""] * 7]
-    lost = found.half_overflow + found.half_underflow
-    figures = (found.minimum, found.maximum, found.mean, found.deviation)
-    counts = (found.zeros, found.nans, found.infinities, lost)
-    return [*map(number_in_words, figures), *(f"{count:,}" if count else "" for count in counts)]
 
 
 def _table(*columns: tuple[str, str]) -> Table:
