@@ -109,6 +109,13 @@ def test_comparing_loads_nothing_heavy(command: str, source: Path, written: Path
     assert not heavy(newly_loaded(script, command, written, source))
 
 
+def test_scanning_loads_nothing_heavy(source: Path) -> None:
+    script = "from pywts.cli import main; assert main(sys.argv[1:]) == 0"
+    loaded = newly_loaded(script, "scan", source)
+    assert "pywts.inspection.scanning" in loaded
+    assert not heavy(loaded)
+
+
 def test_arrays_are_exported_without_torch() -> None:
     loaded = newly_loaded(
         "import numpy, pywts; pywts.export({'x': numpy.zeros(3)}, '/dev/null'); pywts.encode(numpy.ones(2))"

@@ -598,6 +598,12 @@ def test_folder_is_gone_through_once(tmp_path: Path) -> None:
     assert not report.clean
 
 
+def test_archive_without_pickles_is_no_checkpoint(tmp_path: Path) -> None:
+    (tmp_path / "notes.zip").write_bytes(_zip(notes_txt=b"hello"))
+    assert [file.verdict for file in pywts.scan(tmp_path).files] == ["no checkpoint"]
+    assert scanned(tmp_path / "notes.zip").verdict == "unreadable"
+
+
 def test_missing_file_is_in_the_report(tmp_path: Path) -> None:
     found = scanned(tmp_path / "none.pt")
     assert found.verdict == "unreadable"

@@ -110,6 +110,8 @@ _NUMPY = {
     "numpy.random._pickle.__randomstate_ctor": "a generator of random numbers, by the name of its kind",
     "numpy.random._pickle.__generator_ctor": "the same",
     "numpy.random._pickle.__bit_generator_ctor": "the same",
+    "numpy.random.bit_generator.SeedSequence": "the seed of such generators",
+    "numpy.random.bit_generator.__pyx_unpickle_SeedSequence": "the same, from its parts",
     "numpy.random._mt19937.MT19937": "a kind of such generators",
     "numpy.random._pcg64.PCG64": "a kind of such generators",
 }  # fmt: skip

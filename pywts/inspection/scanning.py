@@ -78,7 +78,8 @@ def _scanned(path: str, limits: Limits, named: bool) -> ScannedFile:
             known = found.content(file, "", 0, expected=announced(file.head(2)))
             if file.head(4) != b"PK\x03\x04":
                 found.appended_archive(file)
-            if not known and not found.uses:
+            empty = found.kind in ("zip archive", "tar archive") and not (found.pickles or found.problems)
+            if (empty or not known) and not found.uses:
                 return _nothing(file, label, found, named)
         except (Error, OSError, MemoryError) as error:
             found.problems.append(Problem("", 0, shown(str(error).removeprefix(f"{file.name}: "), 400)))
@@ -92,7 +93,7 @@ def _scanned(path: str, limits: Limits, named: bool) -> ScannedFile:
 
 def _nothing(file: SourceFile, label: str, found: Unpacked, named: bool) -> ScannedFile:
     """A file without a pickle: what it is, and whether that is fine."""
-    kind = named_kind(file)
+    kind = f"a {found.kind} without pickles" if found.kind else named_kind(file)
     problems = list(found.problems)
     verdict = CLEAN if kind in _WITHOUT_PICKLES else NO_CHECKPOINT
     unknown = kind == "of no kind that is known"

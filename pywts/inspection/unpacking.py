@@ -12,7 +12,7 @@ from ..checkpoint.archive import Archive, Entry
 from ..checkpoint.files import SourceFile
 from ..checkpoint.foreign import foreign
 from ..checkpoint.legacy import MAGIC, LegacyStorages
-from ..checkpoint.objects import value_of
+from ..checkpoint.objects import arguments, value_of
 from ..checkpoint.pickled import CUT_SHORT
 from ..errors import CheckpointError, LimitError, shown
 from .held import Held, Part, compressed, inflated, spilled
@@ -104,11 +104,11 @@ class Unpacked:
 
     def _row(self, data: Content, where: str, depth: int, expected: bool) -> bool:
         """Follow pickles one after another to the end of the content. False: it does not begin with one."""
-        first = len(self.pickles)
+        number = 0
         window, window_at, position = b"", 0, 0
         torchscript = self.kind == "TorchScript archive"
         while position < data.size:
-            name = where if position == 0 else f"{where} pickle {len(self.pickles) - first + 1}".strip()
+            name = where if position == 0 else f"{where} pickle {number + 1}".strip()
             if len(self.pickles) >= _MOST_PICKLES:
                 self._problem(name, position, f"more than {_MOST_PICKLES} pickles; the rest was not looked at")
                 return True
@@ -139,8 +139,9 @@ class Unpacked:
                 return True
             expected = True  # what follows a pickle is another, or damage
             position = end
+            number += 1
         if not self.kind:
-            self.kind = "plain pickle" if len(self.pickles) - first == 1 else "pickles in a row"
+            self.kind = "plain pickle" if number == 1 else "pickles in a row"
         return position > 0
 
     def _survey(self, data: Content, window: bytes, window_at: int, position: int) -> tuple[Survey | None, bytes, int]:
@@ -166,7 +167,7 @@ class Unpacked:
 
     def _inside(self, survey: Survey, loaded: list[Node], name: str, depth: int) -> None:
         """Bytes and strings inside of a pickle: what loading reads as a checkpoint, and what looks like a pickle."""
-        ids = set()
+        ids = {argument.id for node in loaded for argument in arguments(node)}  # bytes that protocol 2 keeps as text
         for node, expected in [(node, True) for node in loaded] + [(node, False) for node in survey.embedded()]:
             value = value_of(node)
             if node.id in ids or not isinstance(value, (bytes, str)):

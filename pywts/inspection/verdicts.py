@@ -265,7 +265,9 @@ class _Judge:
             verdict = self._made(node)
             if verdict[0] != FOUND and state == "hooking":
                 verdict = FOUND, "its state sets an attribute that the unpickler may call"
-            elif verdict[0] != FOUND and state == "opaque":
+            elif (
+                verdict[0] != FOUND and state == "opaque" and not name.startswith("numpy.")
+            ):  # which have no attributes
                 states = self._survey.nodes(index, count)
                 if not all(map(_tame, states)):
                     verdict = FOUND, "its state is what a call answers, which only running would tell"
