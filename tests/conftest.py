@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -100,6 +101,20 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
                 if CI:
                     pytest.fail(f"{name} is not installed, and under CI=true every tool must be", pytrace=False)
                 pytest.skip(f"{name} is not installed")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """Debian's Chromium, which playwright drives."""
+    from playwright.sync_api import sync_playwright
+
+    path = tool_path("chromium")
+    assert path is not None
+    with sync_playwright() as playwright:
+        # As root, as in a container, it starts only without its sandbox.
+        opened = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield opened
+        opened.close()
 
 
 @pytest.fixture

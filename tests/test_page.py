@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy
 import pytest
+from browsing import Watched
 from checkpoints import module, save, tensor
-from processes import tool_path
 
 import pywts
 from pywts.cli import main
@@ -18,7 +17,7 @@ from pywts.inspection.page import page_of
 from pywts.inspection.treemap import size_map
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser
 
 HOSTILE = "<script>document.title='run'</script><img src=x onerror=\"document.title='run'\">'\"&\u202e\x1b[31m.weight"
 
@@ -40,38 +39,6 @@ def model() -> dict[str, Any]:
         "train_results": results,
         HOSTILE: 1,
     }
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Debian's Chromium, which playwright drives."""
-    from playwright.sync_api import sync_playwright
-
-    path = tool_path("chromium")
-    assert path is not None
-    with sync_playwright() as playwright:
-        # As root, as in a container, it starts only without its sandbox.
-        opened = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield opened
-        opened.close()
-
-
-class Watched:
-    """A page that was opened, with all that it said and asked for."""
-
-    def __init__(self, browser: Browser, path: Path, **options: Any) -> None:
-        self.said: list[str] = []
-        self.page: Page = browser.new_page(**options)
-        self.page.on("console", lambda message: self.said.append(message.text))
-        self.page.on("pageerror", lambda error: self.said.append(str(error)))
-        self.page.on("dialog", lambda dialog: self.said.append(dialog.message))
-        self.page.on("request", lambda request: self.said.append(request.url) if request.url != self.url else None)
-        self.url = path.as_uri()
-        self.page.goto(self.url)
-
-    def column(self, table: str, place: int) -> list[str]:
-        """The texts of one column of a table."""
-        return self.page.locator(f"[data-table={table}] tbody tr:not(.detail) td:nth-child({place})").all_inner_texts()
 
 
 @pytest.fixture

@@ -8,8 +8,10 @@ import sys
 
 from ..errors import shown
 from ..options import OPTIONS
+from ..words import bytes_in_words
 from ..zoo.batching import batch, plan_batch
 from ..zoo.engines import ENGINES
+from ..zoo.report_files import check_report_path, write_report
 from .arguments import Formatter, add_options
 from .parsed import Parsed, options_of
 
@@ -32,6 +34,8 @@ def run(arguments: list[str]) -> int:
         if not parsed.quiet:
             _print_plan(plan)
         return 0 if plan.fits or parsed.force else 2
+    if parsed.report:
+        check_report_path(parsed.report)
     from .batch_progress import follower
 
     with follower(parsed.quiet) as follow:
@@ -49,6 +53,8 @@ def run(arguments: list[str]) -> int:
             progress=follow.progress,
             **options,
         )
+    if parsed.report:
+        write_report(report, parsed.report)
     if not parsed.quiet:
         _print_report(report)
     if report.interrupted:
@@ -91,6 +97,7 @@ def command_parser() -> argparse.ArgumentParser:
         "--engine", metavar="NAME", choices=ENGINES, default="processes", help="processes, or dask for a cluster"
     )
     parser.add_argument("--scheduler", metavar="ADDRESS", help="of dask; if not given, a cluster on this machine")
+    parser.add_argument("--report", metavar="FILE", help="write the report, too: .json, .csv or .html")
     parser.add_argument("-q", "--quiet", action="store_true", help="print nothing but errors")
     add_options(parser, OPTIONS)
     return parser
@@ -121,25 +128,18 @@ for function, name in ((_positive, "number"), (_seconds, "number of seconds"), (
     function.__name__ = name  # argparse says "invalid size value"
 
 
-def size(count: float) -> str:
-    """Bytes for people."""
-    for unit in ("bytes", "kB", "MB", "GB", "TB"):
-        if count < 1000 or unit == "TB":
-            break
-        count /= 1000
-    return f"{count:,.0f} {unit}" if unit == "bytes" else f"{count:,.1f} {unit}"
-
-
 def _print_plan(plan: BatchPlan) -> None:
     for job in plan.jobs:
-        print(f"{shown(job.source, 300)} -> {shown(job.output, 300)}  ({size(job.size)}; {job.why})")
+        print(f"{shown(job.source, 300)} -> {shown(job.output, 300)}  ({bytes_in_words(job.size)}; {job.why})")
     for skipped in plan.skipped:
         print(f"skipped: {shown(skipped.source, 300)}: {shown(skipped.reason, 300)}")
-    print(f"to do:   {len(plan.jobs):,} checkpoints of {size(plan.source_bytes)}")
+    print(f"to do:   {len(plan.jobs):,} checkpoints of {bytes_in_words(plan.source_bytes)}")
     print(f"done:    {len(plan.done):,}, unchanged since")
     print(f"skipped: {len(plan.skipped):,}")
-    free = "nobody knows what is free there" if plan.free_bytes is None else f"{size(plan.free_bytes)} are free"
-    print(f"room:    {size(plan.output_bytes)} are to be written; {free}{'' if plan.fits else ': NOT ENOUGH'}")
+    free = "how much is free there is unknown"
+    if plan.free_bytes is not None:
+        free = f"{bytes_in_words(plan.free_bytes)} are free{'' if plan.fits else ': NOT ENOUGH'}"
+    print(f"room:    {bytes_in_words(plan.output_bytes)} are to be written; {free}")
     print("nothing was written")
 
 
@@ -154,8 +154,8 @@ def _print_report(report: BatchReport) -> None:
             print(f"failed:  {len(group.entries) - _ROWS:,} more for the same cause: {shown(group.cause, 300)}")
     table = Table(show_header=False, box=None, pad_edge=False)
     converted = report.converted
-    rate = f", {size(report.bytes / report.seconds)}/s" if report.seconds > 0 else ""
-    table.add_row("converted", f"{len(converted):,}", f"{size(report.bytes)} in {report.seconds:.1f} s{rate}")
+    rate = f", {bytes_in_words(int(report.bytes / report.seconds))}/s" if report.seconds > 0 else ""
+    table.add_row("converted", f"{len(converted):,}", f"{bytes_in_words(report.bytes)} in {report.seconds:.1f} s{rate}")
     table.add_row("unchanged", f"{len(report.unchanged):,}", "done before")
     table.add_row("failed", f"{len(report.failed):,}", f"{len(report.failures):,} causes" if report.failed else "")
     table.add_row(

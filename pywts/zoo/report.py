@@ -68,6 +68,12 @@ class BatchReport(Record):
         ordered = sorted(groups.items(), key=lambda group: -len(group[1]))
         return tuple(Failures(*cause, tuple(entries)) for cause, entries in ordered)
 
+    def write(self, path: str) -> None:
+        """Write it as a file: ``.json``, ``.csv`` or ``.html``. Raises OptionError for another suffix."""
+        from .report_files import write_report
+
+        write_report(self, path)
+
     def slowest(self, count: int = 10) -> tuple[Entry, ...]:
         """The entries that took the most time."""
         return tuple(sorted(self.entries, key=lambda entry: -entry.seconds)[:count])
