@@ -26,6 +26,10 @@ class NamedTensors:
         """the container, in words: "safetensors" """
         self.root = root
         self.limits = limits
+        self.kinds: dict[str, str] = {}
+        """"parameter" or "buffer" of each tensor, where the container tells"""
+        self.classes: dict[str, str] = {}
+        """the class of each module by its path, where the container tells"""
         self.close = close
 
     def mapping(self, value: Any) -> dict[Any, Any] | None:

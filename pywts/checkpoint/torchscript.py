@@ -13,7 +13,7 @@ from __future__ import annotations
 from ..errors import CheckpointError, LimitError, SelectionError, shown
 from ..tensor import Refused, Tensor
 from .named import NamedTensors
-from .objects import attributes, kind_of, sequence, value_of
+from .objects import attributes, class_name, kind_of, sequence, value_of
 from .pickled import parse
 from .rebuild import Rebuilder
 from .zip import ZipStorages, is_swapped
@@ -36,9 +36,12 @@ def open_torchscript(file: SourceFile, archive: Archive, root: str, limits: Limi
     model = _pickle(file, archive, f"{root}/data.pkl", limits)
     swapped = is_swapped(archive, root)
     rebuilder = Rebuilder(file.name, ZipStorages(archive, f"{root}/data/", swapped, limits).find, limits)
-    found = _Walk(file, limits, _Code(archive, root), rebuilder).state_dict(model)
+    walk = _Walk(file, limits, _Code(archive, root), rebuilder)
+    found = walk.state_dict(model)
     if found:
-        return NamedTensors(file.name, "TorchScript archive", found, limits, file.close)
+        named = NamedTensors(file.name, "TorchScript archive", found, limits, file.close)
+        named.kinds, named.classes = walk.kinds, walk.classes
+        return named
     constants = _pickle(file, archive, f"{root}/constants.pkl", limits)
     rebuilder = Rebuilder(file.name, ZipStorages(archive, f"{root}/constants/", swapped, limits).find, limits)
     tensors = {}
@@ -147,6 +150,10 @@ class _Walk:
         self._limits = limits
         self._code = code
         self._rebuilder = rebuilder
+        self.kinds: dict[str, str] = {}
+        """"parameter" or "buffer" by the name of the tensor"""
+        self.classes: dict[str, str] = {}
+        """by the path of the module, in order"""
 
     def state_dict(self, root: Node) -> dict[str, Tensor | Refused]:
         """The tensors by name, in order."""
@@ -166,6 +173,9 @@ class _Walk:
                 raise LimitError(f"{self._file.name}: modules nest deeper than the limit of {self._limits.depth}")
             known = self._class(module)
             assert known is not None  # only modules wait
+            self.classes[prefix.removesuffix(".")] = class_name(module) or ""
+            self.kinds.update((prefix + name, "parameter") for name in known.parameters)
+            self.kinds.update((prefix + name, "buffer") for name in known.buffers)
             if known.own_state:
                 for name in known.parameters + known.buffers:
                     self._add(result, prefix + name, Refused("", "a tensor that its class packs by itself", _WAY_OUT))

@@ -217,9 +217,11 @@ class Model(Record):
     """whether batch normalizations were folded into the convolutions before them; None where it cannot be told"""
     tensors: int
     parameters: int | None
-    """elements of the parameters, as of all that follows"""
+    """elements of the parameters, tied ones once"""
     buffers: int | None
+    """elements of the buffers"""
     trainable: int | None
+    """elements of the parameters that require a gradient"""
     values: int
     bytes: int
     dtypes: dict[str, tuple[int, int]]

@@ -107,6 +107,7 @@ def _inspected(checkpoint: Checkpoint, path: str | None, key: str) -> tuple[Insp
     tensors: tuple[TensorFacts, ...] = ()
     try:
         chosen = choose(checkpoint, "." if checkpoint.kind == ".wts" and key == "auto" else key)
+        chosen.why = "every line of the file" if checkpoint.kind == ".wts" else chosen.why
         model, tensors = describe_model(checkpoint, chosen, _shapeless(checkpoint, chosen))
     except Error as error:
         problems.append(str(error))

@@ -6,6 +6,9 @@ laid over it.
 
 from __future__ import annotations
 
+from itertools import islice
+
+from ..checkpoint.named import NamedTensors
 from ..checkpoint.state_dict import TABLES
 from ..families.head import head_of
 from ..tensor import ITEM_SIZES, Refused, Tensor, contiguous_strides
@@ -38,9 +41,9 @@ def describe_model(
     told = {name: brief(checkpoint, attributes[name]) for name in wanted if name in attributes}
     kinds = {tensor.kind for tensor in tensors}
     model = Model(
-        path=chosen.path,
+        path=chosen.path if chosen.path != "." else "",
         why=chosen.why,
-        class_name=checkpoint.class_name(chosen.value) if records.found else None,
+        class_name=records.classes.get("", (None,))[0],
         task=_task(checkpoint, chosen.value, told),
         yaml=options(told.get("yaml")),
         names=_names(told.get("names")),
@@ -71,7 +74,7 @@ class _Records:
 
     def __init__(self, checkpoint: Checkpoint, root: Any) -> None:
         self.classes: dict[str, tuple[str | None, str, str | None]] = {}
-        """path: (class, about, first path of the same module), in the order of the tree"""
+        """path: (class, about, first path of the same module), in the order of the tree where ``found``"""
         self.kinds: dict[str, tuple[str, bool | None]] = {}
         """name of a tensor: (kind, whether it is trainable)"""
         self.transient: list[str] = []
@@ -80,6 +83,9 @@ class _Records:
         self.found = checkpoint.is_module(root)
         if self.found:
             self._walk(root)
+        elif isinstance(checkpoint, NamedTensors):
+            self.kinds = {name: (kind, None) for name, kind in checkpoint.kinds.items()}
+            self.classes = {path: (name, "", None) for path, name in islice(checkpoint.classes.items(), _MOST_MODULES)}
 
     def _walk(self, root: Any) -> None:
         checkpoint = self._checkpoint
@@ -215,12 +221,12 @@ def _is_contiguous(tensor: Tensor, values: int) -> bool:
 
 
 def _sum(tensors: tuple[TensorFacts, ...], kind: str) -> int:
-    return sum(tensor.values or 0 for tensor in tensors if tensor.kind == kind)
+    return sum(tensor.values or 0 for tensor in tensors if tensor.kind == kind and tensor.tied_to is None)
 
 
 def _trainable(tensors: tuple[TensorFacts, ...]) -> int | None:
     told = [tensor for tensor in tensors if tensor.trainable is not None and tensor.kind == "parameter"]
-    return sum(tensor.values or 0 for tensor in told if tensor.trainable) if told else None
+    return sum(tensor.values or 0 for tensor in told if tensor.trainable and tensor.tied_to is None) if told else None
 
 
 def _dtypes(tensors: tuple[TensorFacts, ...]) -> dict[str, tuple[int, int]]:

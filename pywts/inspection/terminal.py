@@ -93,7 +93,8 @@ def _tree(modules: tuple[Module, ...]) -> list[RenderableType]:
         rows = [module for module in rows if module.depth == 1]
     if not rows:
         return []
-    table = _table(("module", "left"), ("class", "left"), ("parameters", "right"), ("bytes", "right"))
+    counted = "values" if any(module.parameters is None for module in rows) else "parameters"
+    table = _table(("module", "left"), ("class", "left"), (counted, "right"), ("bytes", "right"))
     for module in rows[:_MOST_ROWS]:
         kind = shown(module.class_name.rpartition(".")[2]) if module.class_name else ""
         kind += f" {module.about}" if module.about else ""
