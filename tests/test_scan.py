@@ -604,6 +604,19 @@ def test_archive_without_pickles_is_no_checkpoint(tmp_path: Path) -> None:
     assert scanned(tmp_path / "notes.zip").verdict == "unreadable"
 
 
+def test_files_beside_a_model_are_no_checkpoints(tmp_path: Path) -> None:
+    """What lies in the folders of models: texts, tables, raw numbers under common names."""
+    raw = bytes(range(256)) * 40
+    beside_it = {"model.bin": raw, "tokenizer.model": b"\n\x0e\n\x05<unk>" + raw, "config.json": b"{}"}
+    beside_it["vocab.txt"] = b"c\na\n"
+    beside_it["i.yaml"] = b"common:\n  names: x\n"
+    for name, data in beside_it.items():
+        (tmp_path / name).write_bytes(data)
+    assert {file.verdict for file in pywts.scan(tmp_path).files} == {"no checkpoint"}
+    (tmp_path / "pytorch_model.bin").write_bytes(raw)
+    assert {file.verdict for file in pywts.scan(tmp_path).files} == {"no checkpoint", "unreadable"}
+
+
 def test_missing_file_is_in_the_report(tmp_path: Path) -> None:
     found = scanned(tmp_path / "none.pt")
     assert found.verdict == "unreadable"

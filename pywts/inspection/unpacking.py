@@ -31,9 +31,9 @@ _DEPTH = 12
 """Levels of one thing inside of another."""
 _MOST_PICKLES = 100_000
 """Pickles of one file."""
-_PICKLES = ("pkl", ".pickle", ".pk", ".p", ".joblib", ".pt", ".pth", ".ckpt", ".npy", ".npz", ".bin")
+_PICKLES = ("pkl", ".pickle", ".pk", ".joblib", ".pt", ".pth", ".ckpt", ".npy", ".npz")
 """How the names of pickles in an archive end."""
-PICKLED = (*_PICKLES, ".model", ".dill", ".sav", ".tar", ".t7", ".jit", ".torchscript", ".mar")
+PICKLED = (*_PICKLES, ".dill", ".pth.tar", ".jit", ".torchscript", "pytorch_model.bin", "training_args.bin")
 """How the names of files end that loaders take for pickles; only ever used to say that one cannot be read."""
 
 

@@ -1,13 +1,16 @@
 // Whatever the bytes, the machine makes a sound document or throws its Error: every id that a node names is a node made
-// before the document was done, every text lies in the pickle or in the document, a tuple's items are older than it.
+// before the document was done, every text lies in the pickle or in the document, a tuple's items are older than it. So
+// is what was made until an error; and a survey of it stays within it.
 //
 // A libFuzzer target; configure with clang and -DPYWTS_FUZZ=ON, then: pickle_fuzz -max_len=4096 a-folder-of-pickles
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <optional>
 #include <string_view>
 
 #include "pickle/machine.hpp"
+#include "pickle/survey.hpp"
 
 namespace {
 
@@ -58,5 +61,14 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t siz
   } catch (const pywts::pickle::Error& error) {
     require(error.position <= size && error.what()[0] != '\0');
   }
+  std::optional<pywts::pickle::Error> why;
+  const Document document = Document::until_error(data, {}, why);
+  require((document.root() == kNone) == why.has_value());
+  for (Id id = 0; id < document.size(); ++id) check(document, id);
+  for (const auto& use : survey(document)) {
+    require(!use.nodes.empty() && use.position <= size && (use.global == kNone || use.global < document.size()));
+    for (const Id id : use.nodes) require(id < document.size());
+  }
+  for (const Id id : embedded(document)) read(document.text(id));
   return 0;
 }
