@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from .facts import Model, Training
 
 _MOST_LEVELS = 16
+_WITHOUT_V = {"11", "12", "26"}
+"""Generations whose names lost the v."""
 _MASKS = 32
 _VALUES_A_POINT = 3
 """What the programs are written for."""
@@ -80,7 +82,7 @@ def _family(generation: str) -> str | None:
         return None
     if generation == "5u":
         return "yolov5u, anchor-free"
-    return f"yolo{'v' if int(generation) < 11 or generation == '13' else ''}{generation}"
+    return shown(f"yolo{'' if generation in _WITHOUT_V else 'v'}{generation}", 40)
 
 
 def _multiples(yaml: dict[str, Any]) -> tuple[float | None, float | None, int | None]:
