@@ -314,6 +314,10 @@ def test_a_flipped_bit_is_found_and_named(tmp_path: Path, capsys: pytest.Capture
     code, out, _ = run(capsys, path, "--check", "--json")
     assert code == 1
     assert json.loads(out)["container"]["check"]["damaged"][0]["tensors"] == ["model.model.1.w"]
+    code, _, error = run(capsys, path, "--check", "--tensor", "model.0.conv.weight")
+    assert code == 1
+    assert "damaged" in error
+    assert "model.model.1.w" in error
     assert run(capsys, path)[0] == 0  # nothing is read that was not asked for
 
 

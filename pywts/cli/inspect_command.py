@@ -7,6 +7,7 @@ import sys
 
 from ..errors import Error, OptionError
 from ..inspection.inspecting import inspect
+from . import complain
 from .arguments import Formatter
 
 TYPE_CHECKING = False
@@ -70,7 +71,11 @@ def _inspected(source: str, parsed: argparse.Namespace) -> int:
         _print_json(found)
     elif not parsed.html:
         _print(found, parsed)
-    return 1 if found.container.check is not None and found.container.check.damaged else 0
+    damaged = found.container.check.damaged if found.container.check is not None else ()
+    if parsed.html or parsed.tensor:  # where the result of --check is not what is printed
+        for damage in damaged:
+            complain(Error(f"damaged: {damage.entry} ({', '.join(damage.tensors) or 'no tensor'}): {damage.what}"))
+    return 1 if damaged else 0
 
 
 def _print_json(found: Inspection) -> None:

@@ -77,6 +77,7 @@ def page_of(found: Inspection) -> str:
         commands=list(found.cpp_side.commands) if found.cpp_side is not None else [],
         results=list(_results(found.training.results or {})),
         options=[(shown(name), shown(value, 300)) for name, value in (found.training.arguments or {}).items()],
+        yaml=[(shown(key), shown(value, 4_000)) for key, value in ((found.model and found.model.yaml) or {}).items()],
         entries=[[shown(each.name), shown(each.what), _cell(each.value)] for each in found.training.entries],
         classes=[(shown(key), shown(name)) for key, name in ((found.model and found.model.names) or {}).items()],
         histogram=_histogram_of_all(found.tensors),

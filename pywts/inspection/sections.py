@@ -31,7 +31,9 @@ def container_rows(found: Inspection) -> Iterator[Pair]:
     if held.torch is not None:
         yield "torch", held.torch
     if held.protocol is not None:
-        yield "pickle", f"protocol {held.protocol}"
+        pickled = next((file for file in held.files if file.name.endswith("/data.pkl")), None)
+        size = f", {bytes_in_words(pickled.bytes)}" if pickled is not None else ""
+        yield "pickle", f"protocol {held.protocol}{size}"
     if held.byte_order is not None:
         yield "byte order", shown(held.byte_order)
     if held.files:
@@ -258,7 +260,7 @@ def _options(value: Any) -> str:
     if not isinstance(value, dict):
         return _short(value)
     parts = [f"{_short(name)} {_short(inner)}" for name, inner in value.items() if inner is not None]
-    return shown(", ".join(parts), 1_200)
+    return shown(", ".join(parts), 8_000)
 
 
 def histogram_rows(found: Statistics) -> list[tuple[str, int]]:
