@@ -121,8 +121,9 @@ def test_it_fits_a_phone(browser: Browser, written: Path, width: int) -> None:
 
 @pytest.mark.tool("chromium")
 def test_it_prints_with_everything_unfolded(browser: Browser, written: Path) -> None:
-    watched = Watched(browser, written)
+    watched = Watched(browser, written, color_scheme="dark")
     watched.page.emulate_media(media="print")
+    assert watched.page.evaluate("getComputedStyle(document.body).color") == "rgb(0, 0, 0)"
     assert not watched.page.locator("button.theme").is_visible()
     watched.page.evaluate("dispatchEvent(new Event('beforeprint'))")
     assert watched.page.locator("details:not([open])").count() == 0

@@ -66,7 +66,7 @@ class DataTable {
   }
 
   build(holder) {
-    this.search = element("input", {type: "search", placeholder: "Filter: name, dtype ...", ariaLabel: "Filter the rows"});
+    this.search = element("input", {type: "search", placeholder: "Filter", ariaLabel: "Filter the rows"});
     this.count = element("span", {ariaLive: "polite"});
     this.heads = this.data.columns.map((column, place) => {
       const button = element("button", {type: "button", textContent: column.name});
