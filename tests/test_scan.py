@@ -520,6 +520,10 @@ def test_torchscript_needs_code_and_a_package_is_found(tmp_path: Path) -> None:
     assert {use.how for use in script.uses} >= {"code", "newobj"}
     package = archive(File("it/.data/extern_modules", b""), File("it/m.py", b"x=1"), File("it/a.pkl", HEAD + b"N."))
     assert told(scanned(tmp_path, package)) == {("it/m.py", "code")}
+    both = archive(
+        File("it/.data/extern_modules", b""), File("it/m.py", b"x=1"), File("it/constants.pkl", HEAD + b"N.")
+    )
+    assert told(scanned(tmp_path, both)) == {("it/m.py", "code")}
     outside = scanned(tmp_path, HEAD + named("__torch__", "M") + b".")
     assert outside.verdict == "found"
 

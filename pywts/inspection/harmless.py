@@ -159,6 +159,7 @@ PLAIN_BASES = frozenset(
 CLASSES = {
     "ultralytics.utils.IterableSimpleNamespace": "options of ultralytics, as attributes",
     "ultralytics.yolo.utils.IterableSimpleNamespace": "the same, of ultralytics 8.0",
+    "joblib.numpy_pickle.NumpyArrayWrapper": "an array of joblib, whose numbers lie among the opcodes",
 }
 """Classes that may be called without arguments, of modules that have others: ``JSONDict`` there writes a file when an
 item is set."""

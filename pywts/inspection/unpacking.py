@@ -407,12 +407,12 @@ def _joined(where: str, name: str) -> str:
 
 
 def _kind_of(names: list[str]) -> str:
-    if any(name.endswith("/constants.pkl") for name in names):
-        return "TorchScript archive"
-    if any(name.endswith("/.data/extern_modules") for name in names):
+    if any(name.endswith(".data/extern_modules") for name in names):  # before TorchScript: its programs are Python
         return "torch.package"
     if "MAR-INF/MANIFEST.json" in names:
         return "TorchServe archive"
+    if any(name.endswith("/constants.pkl") for name in names):
+        return "TorchScript archive"
     if names and all(name.endswith(".npy") for name in names):
         return "NumPy archive"
     return "zip archive"
