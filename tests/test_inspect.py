@@ -227,6 +227,14 @@ def test_weights_that_cannot_be_written_are_a_problem_and_no_error(tmp_path: Pat
     assert "holds several sets of weights" in two.problems[0]
 
 
+def test_a_key_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(pywts.SelectionError, match="no 'nothing' in the checkpoint"):
+        inspected(tmp_path, trained(), key="nothing")
+    model = inspected(tmp_path, trained(ema=yolo()), key="model").model
+    assert model is not None
+    assert (model.path, model.why) == ("model", "asked for by key")
+
+
 def test_scalars_of_numpy_and_torch_are_numbers(tmp_path: Path) -> None:
     root = trained(best_fitness=tensor(numpy.array([0.25])), date=None)
     assert inspected(tmp_path, root).training.best_fitness == 0.25

@@ -45,7 +45,8 @@ def inspect(
     limits: what the source may ask for.
 
     Weights that an export would refuse are no error here: ``problems`` says why, and what can be told is.
-    Raises ``pywts.Error`` where the source cannot be read at all: CheckpointError, WtsError.
+    Raises ``pywts.Error`` where the source cannot be read at all: CheckpointError, WtsError; SelectionError where
+    there is nothing under ``key``, or no tensor of a name.
     """
     with Uncollected():
         return _inspect(source, key, check, statistics, limits)
@@ -109,6 +110,10 @@ def _inspected(checkpoint: Checkpoint, path: str | None, key: str) -> tuple[Insp
         chosen = choose(checkpoint, "." if checkpoint.kind == ".wts" and key == "auto" else key)
         chosen.why = "every line of the file" if checkpoint.kind == ".wts" else chosen.why
         model, tensors = describe_model(checkpoint, chosen, _shapeless(checkpoint, chosen))
+    except SelectionError as error:
+        if key != "auto":
+            raise  # what was asked for is not there
+        problems.append(str(error))
     except Error as error:
         problems.append(str(error))
     training = describe_training(checkpoint, chosen)
