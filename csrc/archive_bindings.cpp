@@ -55,8 +55,8 @@ class ArchiveDirectory {
                           entry->method == zip::kStored);
   }
 
-  // {name without the folder: (offset of its data, size, CRC32)} of the stored entries in a folder whose headers are as they
-  // should be; find() says what is wrong with another.
+  // {name without the folder: (offset of its data, size, CRC32)} of the stored entries in a folder whose headers are as
+  // they should be; find() says what is wrong with another.
   py::dict stored(const py::str& folder, int file) const {
     py::dict result;
     zip::Window window(file);
