@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import nox
 
-nox.options.sessions = ["tests", "lint"]
+nox.options.sessions = ["tests", "minimal", "lint", "docs"]
 nox.options.error_on_missing_interpreters = False
 
 
@@ -40,6 +40,13 @@ def cpp(session: nox.Session) -> None:
     session.install("cmake", "ninja")
     build = _build_cpp(session)
     session.run("ctest", "--test-dir", build, "--output-on-failure")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """The documentation's site, into build/site; whatever does not fit together is an error."""
+    session.install(".[docs]")
+    session.run("mkdocs", "build", "--strict", *session.posargs)
 
 
 @nox.session
