@@ -100,7 +100,7 @@ void bind_archive(py::module_& module) {
     span.file_offset = offset;
     span.size = size;
     const py::gil_scoped_release released;
-    return crc32(span);
+    return crc32(span, 0, size);
   });
   py::class_<ArchiveDirectory>(module, "ArchiveDirectory")
       .def(py::init<py::bytes, std::uint64_t, std::uint64_t>())

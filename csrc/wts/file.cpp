@@ -36,18 +36,18 @@ void File::read(std::byte* to, std::uint64_t offset, std::size_t size) const {
   }
 }
 
-std::uint32_t crc32(const Storage& storage, const Pulse& pulse) {
-  constexpr std::size_t kRead = std::size_t{256} << 10;  // stays in L2 until it is counted
+std::uint32_t crc32(const Storage& storage, std::uint64_t offset, std::uint64_t size, const Pulse& pulse) {
+  constexpr std::uint64_t kRead = std::uint64_t{256} << 10;  // stays in L2 until it is counted
   check(storage);
   const File file(storage, pulse);
-  const auto bytes =
-      std::make_unique<std::byte[]>(static_cast<std::size_t>(std::min<std::uint64_t>(storage.size, kRead)));
+  const std::unique_ptr<std::byte[]> bytes(new std::byte[static_cast<std::size_t>(std::min(size, kRead))]);
   std::uint32_t sum = 0;
-  for (std::uint64_t offset = 0; offset < storage.size;) {
-    const auto part = static_cast<std::size_t>(std::min<std::uint64_t>(storage.size - offset, kRead));
+  while (size > 0) {
+    const auto part = static_cast<std::size_t>(std::min(size, kRead));
     file.read(bytes.get(), offset, part);
     sum = crc32(sum, bytes.get(), part);
     offset += part;
+    size -= part;
   }
   return sum;
 }

@@ -31,7 +31,7 @@ class File {
   const Pulse& pulse_;
 };
 
-// The CRC32 of a storage that lies in a file. Throws as File::read.
-std::uint32_t crc32(const Storage& storage, const Pulse& pulse = {});
+// The CRC32 of `size` bytes of a storage that lies in a file, from `offset` on. Throws as File::read.
+std::uint32_t crc32(const Storage& storage, std::uint64_t offset, std::uint64_t size, const Pulse& pulse = {});
 
 }  // namespace pywts

@@ -19,6 +19,7 @@
 #include <climits>
 #include <condition_variable>
 #include <cstring>
+#include <deque>
 #include <exception>
 #include <mutex>
 #include <new>
@@ -117,14 +118,15 @@ void copy_past_caches(std::byte* to, const std::uint32_t* bits, std::size_t coun
 // What a block will hold, not yet encoded: text, values, and ranges of tensors that are still to be read.
 class Draft {
  public:
-  enum class Kind : std::uint8_t { text, values, range };
+  enum class Kind : std::uint8_t { text, values, range, check };
   struct Part {
     Kind kind;
-    std::size_t size;                  // of its text; of values, their number
+    std::size_t size;                  // of its text; of values, their number; of bytes to be checked, theirs
     const void* data = nullptr;        // text, or values' bits; valid until the draft changes
-    const Storage* storage = nullptr;  // of a range
+    const Storage* storage = nullptr;  // of a range, or of what is to be checked
     const View* view = nullptr;
-    std::uint64_t begin = 0;  // a range's first byte in the text of all of the tensor's values
+    std::uint64_t begin = 0;  // a range's first byte in the text of all of the tensor's values; of what is to be
+                              // checked, the first byte in the span
     std::size_t line = 0;     // the tensor's number
   };
 
@@ -158,7 +160,7 @@ class Draft {
     borrows_ = true;
   }
 
-  void range(const Part& part) {
+  void later(const Part& part) {  // a range, or bytes to be checked
     parts_.push_back(part);
     borrows_ = true;
   }
@@ -207,11 +209,12 @@ class PartSum {
 
 // One of the two threads: what it works with and on.
 struct Worker {
-  explicit Worker(Pulse pulse) : gatherer(std::move(pulse), Gatherer::kBudget, memory.get()) {}
+  explicit Worker(Pulse pulse) : pulse(std::move(pulse)), gatherer(this->pulse, Gatherer::kBudget, memory.get()) {}
 
   // Of one block, with room on either side for the rest of a value that it shares with its neighbour.
   char* text() const noexcept { return reinterpret_cast<char*>(memory.get() + Gatherer::kMemory + kPage); }
 
+  Pulse pulse;
   HugePages memory{Gatherer::kMemory + kPage + kBlock + kPage};
   Gatherer gatherer;
   std::optional<std::uint64_t> job;
@@ -273,9 +276,10 @@ class Writer::Pipe {
       values(lines[i].storage, lines[i].view, i, count > 1);
       text(lines[i].after, count > 1);
     }
+    for (; !unchecked_.empty(); unchecked_.pop_front()) check(unchecked_.front(), caller_);
     if (shared()) settle();
     for (std::size_t i = 0; i < count; ++i) {
-      if (!counted_[i].whole) continue;
+      if (!counted_[i].counts) continue;
       caller_.line = i;
       compare(lines[i].storage.checked, counted_[i].sum);
     }
@@ -320,14 +324,25 @@ class Writer::Pipe {
     if (found != checked.crc32) throw Error(Code::checksum, found);
   }
 
-  // Counts what a tensor's storage lies in, unless that was done before.
-  void check_apart(const Storage& storage) {
+  // All that a tensor's storage lies in is to be counted, unless that was so before: a piece with each block that is
+  // drafted, so that either thread does it and no block waits long.
+  void check_apart(const Storage& storage, std::size_t line) {
     const CheckedSpan& checked = storage.checked;
     if (!checked_apart_.emplace(storage.file, checked.file_offset).second) return;
-    Storage span = storage;
-    span.file_offset = checked.file_offset;
-    span.size = checked.size;
-    compare(checked, crc32(span, [this] { pulse(); }));
+    counted_[line].counts = true;
+    for (std::uint64_t begin = 0; begin < checked.size; begin += kBlock) {
+      const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(checked.size - begin, kBlock));
+      unchecked_.push_back({Draft::Kind::check, size, nullptr, &storage, nullptr, begin, line});
+    }
+  }
+
+  // Whole blocks of text at least as large are drafted for what is read: some of what is to be checked goes along.
+  void draft_checks() {
+    for (std::size_t size = 0; size < kBlock && !unchecked_.empty(); unchecked_.pop_front()) {
+      draft().later(unchecked_.front());
+      size += unchecked_.front().size;
+      borrowed_ = true;
+    }
   }
 
   // `later`: more lines follow in this call. Of one tensor alone only whole blocks are worth drafting as ranges, since
@@ -339,7 +354,8 @@ class Writer::Pipe {
     const bool checked = storage.file >= 0 && storage.checked.crc32 != 0;
     const bool even = (checked || (shared() && worth_it)) && inside(view, storage.size) && contiguous(view);
     counted_[line].whole = checked && even && is_whole(storage, view);
-    if (checked && !counted_[line].whole) check_apart(storage);
+    counted_[line].counts = counted_[line].whole;
+    if (checked && !counted_[line].whole) check_apart(storage, line);
     if (!shared() || !worth_it || !even) {
       if (!counted_[line].whole) return caller_.gatherer.gather(storage, view, take_);
       return gather(caller_, storage, view, 0, numel(view), false, take_);
@@ -347,7 +363,7 @@ class Writer::Pipe {
     borrowed_ = true;
     for (std::uint64_t begin = 0; left > 0;) {
       const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(left, room_ - used_));
-      draft().range({Draft::Kind::range, size, nullptr, &storage, &view, begin, line});
+      draft().later({Draft::Kind::range, size, nullptr, &storage, &view, begin, line});
       begin += size;
       left -= size;
       advance(size);
@@ -388,6 +404,7 @@ class Writer::Pipe {
     used_ = 0;
     room_ = kBlock - completed_ % kBlock;
     if (shared()) {
+      draft_checks();
       signal([this] {
         drafted_[drafting_ % kDrafts] = true;
         ready_ = ++drafting_;
@@ -531,12 +548,25 @@ class Writer::Pipe {
       } else if (part.kind == Draft::Kind::values) {
         encode_(static_cast<const std::uint32_t*>(part.data), part.size, to);
         to += part.size * kTextPerValue;
+      } else if (part.kind == Draft::Kind::check) {
+        check(part, worker);
       } else {
         encode_range(part, to, worker);
         to += part.size;
       }
     }
     return static_cast<std::size_t>(to - worker.text());
+  }
+
+  void check(const Draft::Part& part, Worker& worker) {
+    worker.line = part.line;
+    const CheckedSpan& checked = part.storage->checked;
+    Storage span = *part.storage;
+    span.file_offset = checked.file_offset;
+    span.size = checked.size;
+    const std::uint32_t sum = crc32(span, part.begin, part.size, worker.pulse);
+    counted_[part.line].sum.fetch_xor(crc32_part(sum, checked.size - part.begin - part.size),
+                                      std::memory_order_relaxed);
   }
 
   // Encodes also the rest of the values that the range cuts: it does so only at a block's ends, where there is room.
@@ -633,6 +663,7 @@ class Writer::Pipe {
   std::size_t room_ = kBlock;    // its size, until the next multiple of kBlock
   bool borrowed_ = false;        // drafts refer to what the caller keeps alive only during this call
   std::set<std::pair<int, std::uint64_t>> checked_apart_;  // files and offsets
+  std::deque<Draft::Part> unchecked_;                      // of them, what is still to be counted
   Clock::time_point last_tick_ = Clock::now();
   std::exception_ptr failure_;
   std::size_t failed_line_ = 0;
@@ -641,9 +672,10 @@ class Writer::Pipe {
   std::thread thread_;
   std::optional<Worker> helper_;
 
-  // Of each line of the call, whether it is counted while it is read, and the checksum so far.
+  // Of each line of the call, whether bytes are counted for it, and the checksum so far.
   struct Counted {
-    bool whole = false;
+    bool counts = false;  // the checksum will be that of the span that the storage lies in
+    bool whole = false;   // by what is read of the tensor
     std::atomic<std::uint32_t> sum = 0;
   };
 
