@@ -8,6 +8,7 @@
 
 #include "wts/error.hpp"
 #include "wts/file.hpp"
+#include "wts/memory.hpp"
 #include "wts/widen.hpp"
 
 namespace pywts {
@@ -38,6 +39,7 @@ class Buffer {
     if (size > size_) {
       memory_.reset();
       memory_.reset(static_cast<std::byte*>(::operator new (size, std::align_val_t{kLine})));
+      prepare_fresh(memory_.get(), size);
       size_ = size;
     }
     return memory_.get();
@@ -171,6 +173,7 @@ template <class Element>
 void turn(std::byte* to, std::int64_t pitch, const Matrix& matrix) noexcept {
   constexpr auto size = static_cast<std::int64_t>(sizeof(Element));
   constexpr std::int64_t tile = static_cast<std::int64_t>(kLine) / size;
+  constexpr std::int64_t kAhead = 1;  // tiles: no prefetcher foresees the next rows
   alignas(kLine) Element block[tile][tile];
   for (std::int64_t column = 0; column < matrix.columns; column += tile) {
     const std::int64_t columns = std::min(tile, matrix.columns - column);
@@ -180,6 +183,7 @@ void turn(std::byte* to, std::int64_t pitch, const Matrix& matrix) noexcept {
       std::byte* out = to + row * pitch + column * size;
       for (std::int64_t c = 0; c < columns; ++c) {
         auto* line = reinterpret_cast<std::byte*>(block[c]);
+        __builtin_prefetch(in + (c + kAhead * tile) * matrix.column_step);
         if (rows == tile && matrix.row_step == size) {
           std::memcpy(line, in + c * matrix.column_step, kLine);
         } else {
@@ -483,7 +487,10 @@ class Slabs {
       const std::int64_t striped = packed > budget_ ? 0 : dim->stride == 0 ? dim->count : budget_ / packed;
       if (whole == 0 && striped == 0) continue;
       const bool span_pays = whole >= std::min(striped, dim->count) / 2;
-      return {dim, std::max<std::int64_t>(1, span_pays ? whole : striped), span_pays};
+      std::int64_t steps = std::max<std::int64_t>(1, span_pays ? whole : striped);
+      const std::int64_t line = static_cast<std::int64_t>(kLine) / size_;
+      if (!span_pays && steps > line) steps -= steps % line;  // so that stripes start at cache lines
+      return {dim, steps, span_pays};
     }
   }
 

@@ -30,7 +30,7 @@ using TakeBytes = std::function<void(const std::byte* bytes, std::size_t size)>;
 class Gatherer {
  public:
   // The bytes of a strided tensor's file that are held at a time.
-  static constexpr std::size_t kBudget = std::size_t{12} << 20;
+  static constexpr std::size_t kBudget = std::size_t{16} << 20;
   // What every tensor needs: here are chunks that are read, put in order, and widened.
   static constexpr std::size_t kMemory = std::size_t{432} << 10;
 
