@@ -54,7 +54,7 @@ selection = {option.name: option.default for option in OPTIONS if option.selects
 made = exporting.select(checkpoint, **selection)
 layout = exporting._laid_out(checkpoint, made)
 marks.append(perf_counter())
-job = exporting._Job(checkpoint.name, layout, None)
+job = exporting._Job(checkpoint.name, layout, True, False, True, False, None)
 Destination(sys.argv[2], overwrite=True, force=False, sources=()).write(layout.size, False, job.to_file)
 marks.append(perf_counter())
 names = ["imports", "open", "describe", "write"]
