@@ -102,6 +102,10 @@ void bind_archive(py::module_& module) {
     const py::gil_scoped_release released;
     return crc32(span, 0, size);
   });
+  module.def("crc32", [](const py::bytes& data) {
+    const std::string_view bytes = data;
+    return crc32(0, bytes.data(), bytes.size());
+  });
   py::class_<ArchiveDirectory>(module, "ArchiveDirectory")
       .def(py::init<py::bytes, std::uint64_t, std::uint64_t>())
       .def("names", &ArchiveDirectory::names)

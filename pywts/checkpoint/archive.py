@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 
-from .._core import ArchiveDirectory, ArchiveError
+from .._core import ArchiveDirectory, ArchiveError, crc32
 from ..errors import CheckpointError, LimitError, shown
 
 TYPE_CHECKING = False
@@ -88,10 +88,8 @@ class Archive:
             raise LimitError(f"{self.file.name}: {shown(entry.name)} has {entry.size} bytes, over the limit of {limit}")
         if not entry.stored:
             return b"".join(self.chunks(entry))
-        import zlib
-
         data = self.file.read(entry.offset, entry.size)
-        self._compare(entry, zlib.crc32(data))
+        self._compare(entry, crc32(data))
         return data
 
     def check(self, entry: Entry) -> None:
