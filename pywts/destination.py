@@ -12,6 +12,7 @@ import os
 import stat
 from time import sleep
 
+from . import system
 from ._core import CoreError, reserve
 from .errors import OutputError
 
@@ -24,6 +25,9 @@ _HEAD = 4096
 
 _PATIENCE = 2000
 """How often a name that another run has is tried, a millisecond apart."""
+
+_TMPFILE = getattr(os, "O_TMPFILE", 0)
+"""Without it, opening a folder is refused, as it is where the file system knows no nameless files."""
 
 _NO_TMPFILE = {errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT, errno.ENOSYS}
 
@@ -122,7 +126,7 @@ class Destination:
         aside = _aside(self._place)
         nameless = True
         try:
-            descriptor = os.open(folder, os.O_WRONLY | os.O_TMPFILE | os.O_CLOEXEC, 0o666)
+            descriptor = os.open(folder, os.O_WRONLY | _TMPFILE | os.O_CLOEXEC, 0o666)
         except OSError as error:
             if error.errno not in _NO_TMPFILE:
                 raise
@@ -134,7 +138,7 @@ class Destination:
             reserve(descriptor, size)
             fill(descriptor)
             if durable:
-                os.fdatasync(descriptor)
+                system.sync_data(descriptor)
             if nameless:
                 _name(descriptor, aside, self._place, self._overwrite)
             else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from . import _core
+from . import _core, system
 from .comparing import batches, compared, difference
 from .destination import Destination
 from .errors import Error, OptionError, WtsError
@@ -92,7 +92,7 @@ def _reread(
     descriptor: int, path: str, source: str, tensors: list[Tensor], verify: bool, sums: bool
 ) -> list[tuple[int, int]]:
     """The offset and checksum of each tensor of a .wts that has no name yet."""
-    place = f"/proc/self/fd/{descriptor}"
+    place = system.path_of(descriptor)
     try:
         with WtsFile(place, sidecar=False) as file:
             written: list[Tensor] = list(file.as_checkpoint(DEFAULT_LIMITS).root.values())

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
+from .. import system
 from ..errors import OptionError, shown
 from ..limits import DEFAULT_LIMITS
 from ..options import OPTIONS
@@ -90,7 +91,7 @@ def batch(
         stop = Interrupts()
         if plan.jobs:
             outputs = {job.output for job in plan.jobs}
-            workers = _engine(engine, min(jobs or _processors(), len(plan.jobs)), timeout, max_memory, scheduler)
+            workers = _engine(engine, min(jobs or system.processors(), len(plan.jobs)), timeout, max_memory, scheduler)
             opened.callback(_publish, journal, place)
             opened.callback(storage.drop_unfinished, place, outputs)
             opened.callback(workers.close, now=True)
@@ -175,10 +176,6 @@ def _engine(name: str, jobs: int, timeout: float | None, max_memory: int | None,
 
         return Dask(jobs, timeout, max_memory, scheduler)
     raise OptionError(f"engine {shown(name)!r} is none of {', '.join(ENGINES)}")
-
-
-def _processors() -> int:
-    return len(os.sched_getaffinity(0))
 
 
 def _texts(sources: Sources) -> list[str]:

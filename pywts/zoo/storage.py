@@ -6,6 +6,7 @@ import hashlib
 import os
 import posixpath
 import re
+import sys
 import tempfile
 import time
 import zlib
@@ -152,9 +153,12 @@ def local_copy(files: tuple[str, ...]) -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="pywts-") as folder, ExitStack() as opened:
         places = [os.path.join(folder, name_of(url) or "checkpoint") for url in files]
         for url, place in zip(files, places, strict=True):
-            file = opened.enter_context(tempfile.TemporaryFile())
+            if sys.platform == "linux":
+                file = opened.enter_context(tempfile.TemporaryFile())
+                os.symlink(f"/proc/{os.getpid()}/fd/{file.fileno()}", place)
+            else:
+                file = opened.enter_context(open(place, "w+b"))
             _download(url, file)
-            os.symlink(f"/proc/{os.getpid()}/fd/{file.fileno()}", place)
         yield places[0]
 
 

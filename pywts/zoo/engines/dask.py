@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
 
+from ... import system
 from ...errors import Error, OptionError, shown
 from . import Lost
 
@@ -44,7 +44,7 @@ class Dask:
         if scheduler is None:
             with dask.config.set({"distributed.scheduler.allowed-failures": _TRIES - 1}):
                 self._cluster = LocalCluster(  # type: ignore[no-untyped-call]
-                    n_workers=jobs or len(os.sched_getaffinity(0)),
+                    n_workers=jobs or system.processors(),
                     threads_per_worker=1,
                     memory_limit=max_memory or 0,
                     dashboard_address="127.0.0.1:0",

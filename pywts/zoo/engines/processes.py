@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pebble import ProcessExpired, ProcessPool
 
+from ... import system
 from . import Lost
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ class Processes:
 
     def __init__(self, jobs: int | None = None, timeout: float | None = None, max_memory: int | None = None) -> None:
         """jobs: workers, one for each processor if None; timeout: seconds of a task; max_memory: bytes of a worker."""
-        processors = len(os.sched_getaffinity(0))
+        processors = system.processors()
         self.workers = jobs or processors
         self.threads = 2 if 2 * self.workers <= processors else 1
         self.about = f"{self.workers} worker processes"
