@@ -120,12 +120,13 @@ class PyWriter {
   std::uint32_t crc32() const noexcept { return crc32_; }
 
  private:
-  // A sink that keeps the checksum of what another one takes: the text is still in the cache.
+  // A sink that keeps the checksum of what another one takes.
   pywts::Sink summed(pywts::Sink sink, bool wanted) {
     if (!wanted) return sink;
     return [this, sink = std::move(sink)](const char* text, std::size_t size) {
+      const std::uint32_t whole = pywts::crc32(crc32_, text, size);  // first: what the sink does takes the cache
       const std::size_t taken = sink(text, size);
-      crc32_ = pywts::crc32(crc32_, text, taken);
+      crc32_ = taken == size ? whole : pywts::crc32(crc32_, text, taken);
       return taken;
     };
   }

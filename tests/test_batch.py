@@ -14,7 +14,8 @@ from typing import Any
 import numpy
 import pytest
 from checkpoints import Object, save, tensor
-from processes import run
+from midway import large_source
+from processes import TIMEOUT, environment, run, start
 from reference import reference_wts
 
 import pywts
@@ -410,3 +411,31 @@ def test_unknown_arguments_are_refused(zoo: Path, tmp_path: Path) -> None:
         pywts.batch(zoo, tmp_path / "out", halv=True)
     with pytest.raises(pywts.OptionError, match="dialect 'typed' is none of"):
         pywts.batch(zoo, tmp_path / "out", dialect="typed")
+
+
+def test_bar_on_a_terminal_shows_files_failures_and_what_is_in_work(tmp_path: Path) -> None:
+    for number in range(40):
+        checkpoint(tmp_path / "zoo" / f"{number}.pt")
+    (tmp_path / "zoo" / "broken.pt").write_bytes(b"PK\x03\x04" + bytes(5000))
+    large_source(tmp_path / "zoo" / "large.pt")
+    ours, theirs = os.openpty()
+    process = start(
+        "batch", tmp_path / "zoo", "-o", tmp_path / "out", "--jobs", "1", stdout=theirs,
+        env=environment(TERM="xterm", COLUMNS="150"),
+    )  # fmt: skip
+    os.close(theirs)
+    drawn = bytearray()
+    try:
+        while True:
+            drawn += os.read(ours, 65536)
+    except OSError:  # the other side was closed
+        pass
+    finally:
+        os.close(ours)
+    assert process.wait(TIMEOUT) == 1
+    text = drawn.decode()
+    assert "/42" in text
+    assert "1 failed" in text
+    assert "MB/s" in text
+    assert "large.wts" in text
+    assert "converted" in text.splitlines()[-5]
