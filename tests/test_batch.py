@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import subprocess
 import time
 import zlib
 from collections import OrderedDict
@@ -420,7 +421,7 @@ def test_bar_on_a_terminal_shows_files_failures_and_what_is_in_work(tmp_path: Pa
     large_source(tmp_path / "zoo" / "large.pt")
     ours, theirs = os.openpty()
     process = start(
-        "batch", tmp_path / "zoo", "-o", tmp_path / "out", "--jobs", "1", stdout=theirs,
+        "batch", tmp_path / "zoo", "-o", tmp_path / "out", "--jobs", "1", stdout=theirs, stderr=subprocess.DEVNULL,
         env=environment(TERM="xterm", COLUMNS="150"),
     )  # fmt: skip
     os.close(theirs)
