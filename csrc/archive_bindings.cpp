@@ -3,6 +3,7 @@
 #include <string_view>
 #include <utility>
 
+#include "wts/checksum.hpp"
 #include "wts/file.hpp"
 #include "zip/directory.hpp"
 
