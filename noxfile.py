@@ -7,6 +7,8 @@ import nox
 nox.options.sessions = ["tests", "minimal", "lint", "docs"]
 nox.options.error_on_missing_interpreters = False
 
+PROJECT = nox.project.load_toml("pyproject.toml")["project"]
+
 
 @nox.session
 def tests(session: nox.Session) -> None:
@@ -25,7 +27,7 @@ def minimal(session: nox.Session) -> None:
 @nox.session
 def lint(session: nox.Session) -> None:
     """ruff, mypy --strict, clang-format, and a build in which every warning is an error."""
-    session.install("ruff", "mypy", "numpy", "clang-format", "cmake", "ninja")
+    session.install("ruff", "mypy", "clang-format==14.0.6", "cmake", "ninja", "distributed", *PROJECT["dependencies"])
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("mypy")

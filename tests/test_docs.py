@@ -17,7 +17,7 @@ from collections.abc import Callable
 from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import checkpoints
 import numpy
@@ -33,7 +33,7 @@ PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md"), *ROOT.glob("examples/*.
 NAMES = [str(path.relative_to(ROOT)) for path in PAGES]
 
 NOT_RUN = {
-    "pip install pywts": "the network",
+    "pip install .": "the network, and minutes",
     "pip install 'pywts[dask]'": "the network",
     "pip install 'pywts[remote]'": "the network",
     "python3 -m venv .venv && .venv/bin/pip install . && .venv/bin/pywts export examples/shapes.pt":
@@ -370,6 +370,15 @@ def test_environment_variables_exist(page: Path) -> None:
     sources = ("csrc/**/*.?pp", "pywts/**/*.py", "tests/*.py", "tests/cpp/*", "CMakeLists.txt")
     text = "\n".join(path.read_text() for pattern in sources for path in ROOT.glob(pattern))
     assert not {name for name in named if name not in text}
+
+
+def test_recipe_that_is_walked_through_works(tmp_path: Path) -> None:
+    code = next(block.text for block in blocks((DOCS / "recipes.md").read_text()) if block.title.startswith("pywts/"))
+    recipe: dict[str, Any] = {}
+    exec(code, recipe)
+    source = checkpoints.save(tmp_path / "m.pt", {"wrapped.foo.weight": array(2), "bar": array(1)})
+    done = pywts.export(source, recipe=recipe["apply"])
+    assert list(pywts.load(done.path)) == ["foo.weight", "bar"]
 
 
 def test_every_public_name_is_in_the_reference() -> None:
