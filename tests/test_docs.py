@@ -27,6 +27,7 @@ from processes import ROOT, TIMEOUT, environment, tool_path
 
 import pywts
 from pywts.cli import COMMANDS
+from pywts.families.programs import CONFIGS, PROGRAMS
 
 DOCS = ROOT / "docs"
 PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md"), *ROOT.glob("examples/*.md")])
@@ -405,6 +406,12 @@ def test_every_page_is_in_the_navigation() -> None:
     assert listed - made == {str(path.relative_to(DOCS)) for path in DOCS.rglob("*.md")}
 
 
+def test_programs_are_those_of_the_code() -> None:
+    rows = re.findall(r"^\| yolo\w+ \| `(\w+)` \| (.*?) \|[^|]*\|$", (DOCS / "engine.md").read_text(), re.MULTILINE)
+    assert {name for _, names in rows for name in re.findall(r"`([^`]+)`", names)} == set(PROGRAMS.values())
+    assert {folder for folder, _ in rows} == {path.partition("/")[0] for path in CONFIGS.values()}
+
+
 def test_limits_are_those_of_the_code() -> None:
     rows = re.findall(r"^\| `(\w+)` \| ([\d,]+) \|", (DOCS / "security.md").read_text(), re.MULTILINE)
     assert {name: int(value.replace(",", "")) for name, value in rows} == {
@@ -430,5 +437,5 @@ def test_map_names_every_folder_and_file() -> None:
 
 def tracked(path: Path) -> bool:
     """Whether a file belongs to the project, and was not made by a build or a run."""
-    made = r"__pycache__|build|dist|runs|shared|\.(?!ci$|github$).*|.*\.so|.*\.pyd|.*\.egg-info"
+    made = r"__pycache__|build|dist|wheelhouse|runs|shared|\.(?!ci$|github$).*|.*\.so|.*\.pyd|.*\.egg-info"
     return not re.fullmatch(made, path.name)
