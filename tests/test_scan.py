@@ -230,6 +230,34 @@ CALLERS: dict[str, bytes] = {
     "graph_module": call(
         named("torch.fx.graph_module", "reduce_graph_module"), mapping({"_code": text("x")}), text("")
     ),
+    "function_without_arguments": b"(imlp\nmain\n",
+    "function_of_a_framework_handed_on": mapping({"x": named("models.yolo", "parse_model")}),
+    "partial_of_what_evaluates_text": _partial(named("ultralytics.nn.tasks", "DetectionModel")),
+    "partial_that_becomes_another": call(
+        named("functools", "partial"), named("torch.nn.modules.batchnorm", "BatchNorm2d")
+    ) + many(named("models.yolo", "Model"), many(text("evil.yaml")), mapping({}), NONE) + b"b",
+    "partial_with_a_class_that_evaluates_text": call(
+        named("functools", "partial"), named("torch.ao.quantization.fake_quantize", "FakeQuantize"),
+        named("models.yolo", "Model"),
+    ),
+    "factory_that_is_a_model": call(named("collections", "defaultdict"), named("models.yolo", "Model")),
+    "factory_that_is_a_method": call(
+        named("collections", "defaultdict"),
+        call(named("builtins", "getattr"), instance(named("models.yolo", "Model"), mapping({})), text("forward")),
+    ),
+    "method_that_an_optimizer_calls": instance(
+        named("torch.optim.sgd", "SGD"),
+        mapping({"defaults": call(named("types", "SimpleNamespace")) + mapping({"setdefault": call(
+            named("builtins", "getattr"), instance(named("models.yolo", "Model"), mapping({})), text("forward")
+        )}) + b"b"}),
+    ),
+    "method_that_is_no_forward": call(named("builtins", "getattr"), named("models.yolo", "Model"), text("info")),
+    "attribute_by_its_setter": instance(
+        named("ultralytics.nn.tasks", "DetectionModel"), many(NONE, mapping({"end2end": b"\x88"}))
+    ),
+    "options_that_import_what_they_name": instance(
+        named("mmengine.config.lazy", "LazyObject"), mapping({"_module": text("antigravity")})
+    ),
     "dotted_name_of_a_framework": b"\x80\x04" + text("torch.nn.modules.linear") + text("Linear.__init__") + b"\x93",
 }  # fmt: skip
 """Bodies of pickles that call, or change, by way of something that is harmless alone."""
@@ -256,6 +284,17 @@ ORDINARY: dict[str, bytes] = {
     "a_bottleneck": instance(named("models.common", "Bottleneck"), mapping({"add": b"\x88", "training": b"\x89"})),
     "class_by_the_loader": many(text("module"), named("torch.nn.modules.linear", "Linear"), text("f"), text("x"))
     + b"Q)\x81" + mapping({"training": b"\x89"}) + b"b",
+    "default_dict_of_a_scaler": call(
+        named("collections", "defaultdict"), named("torch.amp.grad_scaler", "_refresh_per_optimizer_state")
+    ),
+    "options_of_mmengine": instance(named("mmengine.config.config", "ConfigDict"), mapping({}))
+    + text("a") + NONE + b"s",
+    "layer_whose_class_is_written_small": instance(named("models.common", "conv_bn_relu"), mapping({"a": NONE})),
+    "model_that_keeps_its_fused_forward": instance(
+        named("models.common", "Conv"), mapping({"forward": call(
+            named("builtins", "getattr"), instance(named("models.common", "Conv"), mapping({})), text("forward_fuse")
+        )})
+    ),
     "a_path": call(named("pathlib", "PosixPath"), text("a"), text("b")),
     "subclass_of_tensor": call(
         named("torch._tensor", "_rebuild_from_type_v2"), named("torch._utils", "_rebuild_tensor_v2"),

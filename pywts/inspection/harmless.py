@@ -123,7 +123,8 @@ WITH_CARE = {
     **{name: why for name, why in allowlist.RECONSTRUCTORS.items() if not name.startswith(_PYTHON_2)},
     "torch._utils._rebuild_parameter_with_state": "a Parameter with attributes, which it sets",
     "builtins.getattr": "a method of a model, or one of an enumeration, by its name",
-    "functools.partial": "a function with arguments, kept and not called",
+    "functools.partial": "a layer's class with arguments, kept and not called",
+    "collections.defaultdict": "trainers' counters; what it makes of a key that is not there is plain",
 }
 """Harmless with the arguments that real checkpoints give them; with others they can call what the pickle names."""
 
@@ -160,6 +161,8 @@ CLASSES = {
     "ultralytics.utils.IterableSimpleNamespace": "options of ultralytics, as attributes",
     "ultralytics.yolo.utils.IterableSimpleNamespace": "the same, of ultralytics 8.0",
     "joblib.numpy_pickle.NumpyArrayWrapper": "an array of joblib, whose numbers lie among the opcodes",
+    "mmengine.config.config.Config": "options of mmengine",
+    "mmengine.config.config.ConfigDict": "the same; its LazyObject is not here: it imports what it names",
 }
 """Classes that may be called without arguments, of modules that have others: ``JSONDict`` there writes a file when an
 item is set."""
@@ -177,6 +180,20 @@ ENUMERATIONS = {
     "accelerate.utils.dataclasses.DistributedType": "a trainer's option, by its value",
 }
 """Classes of the frameworks below that are called with a value, and only look it up."""
+
+FUNCTIONS = {
+    "torch.amp.grad_scaler._refresh_per_optimizer_state": "what a GradScaler begins an optimizer's entry with",
+    "torch.cuda.amp.grad_scaler._refresh_per_optimizer_state": "the same, of older torch",
+}
+"""Functions of the frameworks below that objects keep. Of all others only classes are known, by their capital: a
+function that is handed on may be called by the class that gets it, and some evaluate text."""
+
+PARTIALS = ("torch.nn.modules.", "torch.ao.quantization.", "torch.ao.nn.", "timm.layers.")
+"""Modules of the frameworks below whose constructors ``functools.partial`` may keep with arguments: they evaluate no
+text."""
+
+METHODS = ("forward", "fuseforward")
+"""How the names of methods begin that models keep as an attribute of that name, to be called instead of ``forward``."""
 
 FRAMEWORKS = {
     "torch.nn.modules.": "a layer of torch",
@@ -217,7 +234,6 @@ FRAMEWORKS = {
     "easydict": "options as EasyDict keeps them",
     "addict.addict": "options as addict keeps them",
     "yacs.config": "options as yacs keeps them",
-    "mmengine.config.": "options of mmengine",
     "mmengine.logging.": "a trainer's history, of mmengine",
     "mmcv.utils.config": "options of mmcv",
     "mmdet.models.": "a model of mmdetection",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..checkpoint.allowlist import MAPPINGS
 from ..checkpoint.objects import arguments, kind_of, value_of
 from ..checkpoint.persistent import module_class, storage_id
 from ..errors import shown
@@ -11,7 +12,10 @@ from .harmless import (
     CONTAINERS,
     ENUMERATIONS,
     FRAMEWORKS,
+    FUNCTIONS,
     HARMLESS,
+    METHODS,
+    PARTIALS,
     PLAIN_BASES,
     REBUILDERS,
     WITH_CARE,
@@ -52,6 +56,7 @@ class _Judge:
         self._rows = survey.uses()
         self._called = {row[3] for row in self._rows if row[3] is not None and row[0] in _CALLS}
         self._passed = {row[3] for row in self._rows if row[0] == "pass"}
+        self._has_methods = any(row[0] == "import" and _dotted(row[3]) == "builtins.getattr" for row in self._rows)
         self._found: list[Use] = []
         self.loaded: list[Node] = []
 
@@ -95,6 +100,8 @@ class _Judge:
             verdict = FOUND, "handed on, where it may be called with anything"
         elif node in self._called and node not in self._passed:
             return
+        elif verdict[0] == NEEDS_CODE and not _is_class(node):
+            verdict = FOUND, f"{verdict[1]}, or rather a function, which may be called with anything"
         self._add(position, _dotted(node), "import", "", count, verdict, called=False)
 
     def _of_name(self, node: Any) -> Verdict:
@@ -146,7 +153,11 @@ class _Judge:
         """A class of a framework may be made without its constructor; called with arguments, models evaluate text."""
         given = call.arguments
         none_given = kind_of(given) == "tuple" and not given.length and call.keywords is None
-        if call.how in ("newobj", "newobj_ex", "obj", "inst"):
+        if call.how in ("obj", "inst"):
+            return FOUND, f"{verdict[1]}, by an opcode that calls what is no class, and that Python 3 does not write"
+        if dotted in FUNCTIONS:
+            return FOUND, f"{verdict[1]}, called"
+        if call.how in ("newobj", "newobj_ex"):
             if none_given or (
                 call.how == "newobj" and all(kind_of(value_of(part)) is None for part in arguments(call))
             ):
@@ -184,7 +195,9 @@ class _Judge:
         if dotted == "torch._utils._rebuild_parameter_with_state":
             return fine if all(map(_tame, given[3:])) else _OTHERWISE
         if dotted == "functools.partial":
-            return fine if given and kind_of(given[0]) == "global" else _OTHERWISE
+            return fine if given and self._keeps(given) else _OTHERWISE
+        if dotted == "collections.defaultdict":
+            return fine if not given or value_of(given[0]) is None or self._is_factory(given[0]) else _OTHERWISE
         if dotted == "builtins.getattr":
             return self._attribute(given)
         return self._reconstructed(dotted, given)
@@ -194,17 +207,44 @@ class _Judge:
         if len(given) == 2:
             owner, name = given[0], value_of(given[1])
             if kind_of(owner) == "call":
-                owner = owner.function if owner.how in ("newobj", "obj", "inst") else None
+                owner = owner.function if owner.how == "newobj" else None
             if (
                 kind_of(owner) == "global"
                 and self._of_name(owner)[0] == NEEDS_CODE
-                and owner.name.lstrip("_v0123456789")[:1].isupper()
+                and _is_class(owner)
                 and isinstance(name, str)
                 and name.isidentifier()
-                and not name.startswith("_")
+                and name.startswith(METHODS)
             ):
                 return NEEDS_CODE, f"{WITH_CARE['builtins.getattr']}: {shown(name, 40)}"
         return _OTHERWISE
+
+    def _keeps(self, parts: list[Any]) -> bool:
+        """Whether ``functools.partial`` keeps a constructor that evaluates nothing, and hands it no other callable."""
+        first, *rest = parts
+        if kind_of(first) != "global" or not self._is_kept(first):
+            return False
+        for part in rest:
+            inner = part.items if kind_of(part) == "tuple" else ()
+            if kind_of(part) == "dict":
+                inner = [value for _, value in part.entries]
+            for each in (part, *inner):
+                if kind_of(each) == "global" and not self._is_kept(each):
+                    return False
+                called = each.function if kind_of(each) == "call" else None
+                if kind_of(called) == "global" and _dotted(called) == "builtins.getattr":
+                    return False
+        return True
+
+    def _is_kept(self, node: Any) -> bool:
+        dotted = _dotted(node)
+        if dotted in HARMLESS:
+            return True
+        return self._of_name(node)[0] == NEEDS_CODE and node.name[:1].isupper() and dotted.startswith(PARTIALS)
+
+    def _is_factory(self, node: Any) -> bool:
+        """Whether a defaultdict, and whoever looks something up in it, may call this without arguments."""
+        return kind_of(node) == "global" and (_dotted(node) in HARMLESS or _dotted(node) in FUNCTIONS)
 
     def _reconstructed(self, dotted: str, given: list[Any]) -> Verdict:
         """``copyreg``'s functions, which make an object of the class that is their first argument."""
@@ -251,7 +291,7 @@ class _Judge:
         verdict = self._made(node)
         if verdict[0] == NEEDS_CODE and not name.startswith(CONTAINERS):
             return name, (FOUND, f"{verdict[1]}, which runs its own code when items are put into it")
-        if verdict[0] == HARMLESS_VERDICT and name in WITH_CARE:
+        if verdict[0] == HARMLESS_VERDICT and name in WITH_CARE and name not in MAPPINGS:
             return name, (FOUND, "items are put into an object that is no container")
         return name, verdict
 
@@ -263,7 +303,15 @@ class _Judge:
         else:
             name = _dotted(node) if node is not None else "(what a call answers)"
             verdict = self._made(node)
-            if verdict[0] != FOUND and state == "hooking":
+            if verdict[0] != FOUND and name == "functools.partial":
+                verdict = verdict if all(map(self._keeps_state, self._survey.nodes(index, count))) else _OTHERWISE
+            elif verdict[0] == NEEDS_CODE and any(map(_sets_slots, self._survey.nodes(index, count))):
+                verdict = FOUND, "its state sets attributes one by one, as classes with slots have it, and runs setters"
+            elif (
+                verdict[0] != FOUND and self._has_methods and any(map(_keeps_method, self._survey.nodes(index, count)))
+            ):
+                verdict = FOUND, "its state keeps a method under a name by which others may call it"
+            elif verdict[0] != FOUND and state == "hooking":
                 verdict = FOUND, "its state sets an attribute that the unpickler may call"
             elif (
                 verdict[0] != FOUND and state == "opaque" and not name.startswith("numpy.")
@@ -273,6 +321,15 @@ class _Judge:
                     verdict = FOUND, "its state is what a call answers, which only running would tell"
         text = glimpse(self._survey.nodes(index, 1)[0])
         self._add(position, name, "build", text, count, verdict)
+
+    def _keeps_state(self, state: Any) -> bool:
+        """The state of a ``functools.partial``: function, arguments, keywords, attributes."""
+        if kind_of(state) != "tuple" or state.length != 4:
+            return False
+        function, given, keywords, attributes = state.items
+        mapping = kind_of(keywords) in ("none", "dict")
+        plain = kind_of(attributes) == "none" or (kind_of(attributes) == "dict" and not attributes.length)
+        return kind_of(given) == "tuple" and mapping and plain and self._keeps([function, given, keywords])
 
     def _persistent(self, node: Any) -> Verdict:
         """An id that the loader resolves; torch knows storages, and, before 0.4, the classes of whole modules."""
@@ -294,7 +351,8 @@ _EXTENSION = FOUND, "an import that only the program that loads it knows, by the
 
 def framework_of(module: str, name: str) -> str | None:
     """What a class is by the framework or training repository that its module belongs to; None for any other."""
-    known = CLASSES.get(f"{module}.{name}")
+    dotted = f"{module}.{name}"
+    known = CLASSES.get(dotted) or FUNCTIONS.get(dotted)
     if known is not None:
         return known
     if name.startswith("__") or not name.isidentifier():
@@ -338,6 +396,37 @@ def _tame(state: Any) -> bool:
     if state.length > 100_000:
         return False
     return not any(_hooks(key, value) for key, value in state.entries)
+
+
+def _sets_slots(state: Any) -> bool:
+    """Whether a state is a pair whose second part is set with ``setattr``."""
+    if kind_of(state) != "tuple" or state.length != 2:
+        return False
+    second = state.items[1]
+    return kind_of(second) != "none" and not (kind_of(second) == "dict" and not second.length)
+
+
+def _keeps_method(state: Any) -> bool:
+    """Whether a state keeps what ``getattr`` answers under another name than that of a model's own ``forward``."""
+    parts = state.items if kind_of(state) == "tuple" and state.length == 2 else (state,)
+    return any(
+        _is_method(value) and not (isinstance(key, str) and key.startswith(METHODS))
+        for part in parts
+        if kind_of(part) == "dict"
+        for key, value in part.entries
+    )
+
+
+def _is_method(value: Any) -> bool:
+    """Whether a value is the method of an object; that of a class does nothing without one."""
+    if kind_of(value) != "call" or kind_of(value.function) != "global":
+        return False
+    return _dotted(value.function) == "builtins.getattr" and kind_of((arguments(value) or [None])[0]) == "call"
+
+
+def _is_class(node: Any) -> bool:
+    """Whether an import of a framework is a class, by its capital, or one of the functions that are known."""
+    return node.name.lstrip("_v0123456789")[:1].isupper() or _dotted(node) in FUNCTIONS
 
 
 def _hooks(key: Any, value: Any) -> bool:
