@@ -52,6 +52,25 @@ def docs(session: nox.Session) -> None:
 
 
 @nox.session
+def fuzz(session: nox.Session) -> None:
+    """libFuzzer (clang) on a copy of tests/corpus, five minutes each; others: ``nox -s fuzz -- -max_total_time=60``."""
+    session.install("cmake", "ninja")
+    work = session.create_tmp()
+    build = f"{work}/fuzz"
+    options = ["-DPYWTS_PYTHON=OFF", "-DPYWTS_TESTS=ON", "-DPYWTS_FUZZ=ON", "-DCMAKE_CXX_COMPILER=clang++"]
+    session.run("cmake", "-S", ".", "-B", build, "-G", "Ninja", *options)
+    kept = {name: f"tests/corpus/{name}" for name in ("kernels", "pickle", "spans", "zip")} | {
+        "reader": "tests/vectors"
+    }
+    session.run("cmake", "--build", build, "--target", *(f"{name}_fuzz" for name in kept))
+    for name, corpus in kept.items():
+        found = f"{work}/{name}"
+        session.run("mkdir", "-p", found, external=True)
+        arguments = session.posargs or ["-max_total_time=300"]
+        session.run(f"{build}/tests/cpp/{name}_fuzz", "-max_len=4096", *arguments, found, corpus, external=True)
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """All benchmarks; writes their results, the README's table and the pictures of the documentation."""
     session.install(".[bench]", "cmake", "ninja")

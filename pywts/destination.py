@@ -29,6 +29,18 @@ _PATIENCE = 2000
 _TMPFILE = getattr(os, "O_TMPFILE", 0)
 """Without it, opening a folder is refused, as it is where the file system knows no nameless files."""
 
+_WAYS_OUT = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "make room there, or give another output with -o"),
+    **dict.fromkeys((errno.EACCES, errno.EPERM), "change the folder's mode, or give another output with -o"),
+    **dict.fromkeys((errno.EMFILE, errno.ENFILE), "close other files, or raise the limit (ulimit -n)"),
+    errno.EFBIG: "raise the limit (ulimit -f), or give an output on another file system with -o",
+    errno.EIO: "the disk may fail; give an output on another one with -o",
+    errno.ENOMEM: "free some memory",
+    errno.EPIPE: "its reader went away",
+    errno.EROFS: "it is mounted to be read only; give another output with -o",
+}
+"""What can be done, by what the system says."""
+
 _NO_TMPFILE = {errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT, errno.ENOSYS}
 
 
@@ -106,9 +118,9 @@ class Destination:
             code, _, number = error.args
             if code != "sink_write":
                 raise
-            raise self._failed(os.strerror(number)) from None
+            raise self._failed(number, os.strerror(number)) from None
         except OSError as error:
-            raise self._failed(error.strerror or str(error)) from None
+            raise self._failed(error.errno, error.strerror or str(error)) from None
 
     def _write_directly(self, fill: Callable[[int], None]) -> None:
         # What was inherited goes on where it stands: opened again, a file would be written from its start.
@@ -155,9 +167,10 @@ class Destination:
     def _exists(self) -> OutputError:
         return OutputError(f"{self.path}: exists, and overwriting was not allowed")
 
-    def _failed(self, reason: str) -> OutputError:
+    def _failed(self, number: int | None, reason: str) -> OutputError:
+        way_out = _WAYS_OUT.get(number or 0, "give another output with -o, or see what is wrong with this place")
         kept = "" if self.direct else "; the old state was kept"
-        return OutputError(f"{self.path}: cannot be written: {reason}{kept}")
+        return OutputError(f"{self.path}: cannot be written: {reason}: {way_out}{kept}")
 
     def _check_folder(self) -> None:
         folder = os.path.dirname(os.path.realpath(self.path)) or "."

@@ -51,6 +51,7 @@ def write_and_reread(
             kind="sidecar of pywts",
             is_of_kind=looks_like_sidecar,
         )
+    facts = {"name": name} if source is None or beside is None else facts_of_file(source)
     marks: list[tuple[int, int]] = []
 
     def fill_and_reread(descriptor: int) -> None:
@@ -61,7 +62,7 @@ def write_and_reread(
     if beside is not None:
         text = describe(
             {"name": os.path.basename(path), "bytes": layout.size, "values": layout.values},
-            {"name": name} if source is None else facts_of_file(source),
+            facts,
             {
                 "weights": made.chosen.path,
                 "why": made.chosen.why,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from .errors import WtsError, shown
+from .errors import CheckpointError, WtsError, shown
 from .records import Record
 from .tensor import ITEM_SIZES
 
@@ -90,20 +90,24 @@ def describe(
         )
         for tensor, offset, checksum in tensors
     )  # fmt: skip
-    return f'{json.dumps(head, indent=1, ensure_ascii=False)[:-2]},\n "tensors": [\n{lines}\n ]\n}}\n'.encode()
+    text = f'{json.dumps(head, indent=1, ensure_ascii=False)[:-2]},\n "tensors": [\n{lines}\n ]\n}}\n'
+    return text.encode("utf-8", "backslashreplace")  # a path's bytes that are no text, as JSON escapes them
 
 
 def facts_of_file(path: str) -> dict[str, Any]:
-    """Name, size and sha256 of a source."""
+    """Name, size and sha256 of a source. Raises CheckpointError where it cannot be read."""
     import hashlib
 
     digest = hashlib.sha256()
     size = 0
-    with open(path, "rb", buffering=0) as file:
-        buffer = bytearray(1 << 20)
-        while count := file.readinto(buffer):
-            digest.update(memoryview(buffer)[:count])
-            size += count
+    try:
+        with open(path, "rb", buffering=0) as file:
+            buffer = bytearray(1 << 20)
+            while count := file.readinto(buffer):
+                digest.update(memoryview(buffer)[:count])
+                size += count
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read: {error.strerror}") from None
     return {"name": os.path.basename(path), "size": size, "sha256": digest.hexdigest()}
 
 

@@ -6,6 +6,8 @@
 #include <cerrno>
 #include <cstring>
 #include <numeric>
+#include <string>
+#include <system_error>
 #include <utility>
 
 namespace pywts::zip {
@@ -133,7 +135,11 @@ const Entry* Directory::find(std::string_view name) const noexcept {
 std::uint64_t Directory::locate(const Entry& entry, Window& file) const {
   const std::size_t length = kLocal + entry.name.size();
   const char* header = file.bytes(entry.header, length);
-  if (header == nullptr) throw Error("the header of {} cannot be read: the file ends, or its disk fails", entry.name);
+  if (header == nullptr && file.failure() != 0) {
+    throw Error("the header of {} cannot be read: " + std::generic_category().message(file.failure()), entry.name, {},
+                false);
+  }
+  if (header == nullptr) throw Error("the header of {} cannot be read: the file ends before", entry.name);
   const auto place = [&] { return " at byte " + std::to_string(entry.header); };
   if (std::memcmp(header, "PK\3\4", 4) != 0)
     throw Error("there is no file header" + place() + ", where {} should be", entry.name);
@@ -162,6 +168,7 @@ const char* Window::bytes(std::uint64_t at, std::size_t size) {
     while (done < size) {
       const ssize_t got = pread(file_, held_.data() + done, held_.size() - done, static_cast<off_t>(at + done));
       if (got < 0 && errno == EINTR) continue;
+      if (got < 0) failure_ = errno;
       if (got <= 0) break;
       done += static_cast<std::size_t>(got);
     }

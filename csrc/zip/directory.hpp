@@ -43,9 +43,11 @@ class Window {
 
   // `size` bytes at `at`, until the next call; null where the file ends before or cannot be read.
   const char* bytes(std::uint64_t at, std::size_t size);
+  int failure() const noexcept { return failure_; }  // errno of the last read that the system refused, or 0
 
  private:
   int file_;
+  int failure_ = 0;
   std::uint64_t at_ = 0;
   std::vector<char> held_;
 };

@@ -34,7 +34,10 @@ def program() -> int:
 
     if sys.argv[1:2] != ["batch"]:  # which lives long
         gc.disable()
-    code = main()
+    try:
+        code = main()
+    except KeyboardInterrupt:  # before there was a command to interrupt, or after
+        code = 130
     gc.freeze()
     return code
 
@@ -58,17 +61,16 @@ def main(argv: list[str] | None = None) -> int:
         return 0
     if command not in COMMANDS:
         return _unknown(command)
-    from importlib import import_module
-
-    run = import_module(f".{command}_command", __name__).run
-    return _guarded(run, rest)
+    return _guarded(command, rest)
 
 
-def _guarded(run: object, arguments: list[str]) -> int:
+def _guarded(command: str, arguments: list[str]) -> int:
     import os
     from _signal import SIGTERM, signal  # type: ignore[import-not-found]  # the module above it imports enum
 
     from ..errors import Error, OptionError
+
+    failed = 2 if command in ("verify", "diff", "scan") else 1  # there, 1 is an answer
 
     def terminated(*_: object) -> None:
         raise SystemExit(143)
@@ -79,7 +81,9 @@ def _guarded(run: object, arguments: list[str]) -> int:
     if hasattr(sys.stdout, "reconfigure"):  # what the terminal's encoding lacks is escaped
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        code: int = run(arguments)  # type: ignore[operator]
+        from importlib import import_module
+
+        code: int = import_module(f".{command}_command", __name__).run(arguments)
         if sys.stdout is not None:
             sys.stdout.flush()
         return code
@@ -89,11 +93,28 @@ def _guarded(run: object, arguments: list[str]) -> int:
     except KeyboardInterrupt:
         print("pywts: interrupted; no file was left behind", file=sys.stderr)
         return 130
-    except OSError as error:  # standard output: its reader went away, or its disk is full
+    except MemoryError:
+        print("pywts: memory ran out; free some, or raise the limit that the process has (ulimit -v)", file=sys.stderr)
+        return failed
+    except (OSError, ImportError) as error:
+        if _too_many_are_open(error):
+            print("pywts: too many files are open; close some, or raise the limit (ulimit -n)", file=sys.stderr)
+            return failed
+        if isinstance(error, ImportError):
+            raise
+        # standard output: its reader went away, or its disk is full
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if not isinstance(error, BrokenPipeError):
             print(f"pywts: standard output cannot be written: {error.strerror}", file=sys.stderr)
         return 1
+
+
+def _too_many_are_open(error: OSError | ImportError) -> bool:
+    import errno
+    import os
+
+    # A module that is a library says it in words only.
+    return getattr(error, "errno", None) in (errno.EMFILE, errno.ENFILE) or os.strerror(errno.EMFILE) in str(error)
 
 
 def complain(error: Error) -> None:

@@ -7,7 +7,7 @@ import os
 from ..checkpoint.choosing import choose
 from ..checkpoint.uncollected import Uncollected
 from ..destination import looks_like_wts
-from ..errors import Error, SelectionError, near, shown
+from ..errors import CheckpointError, Error, SelectionError, near, shown
 from ..exporting import open_source, path_of
 from ..limits import DEFAULT_LIMITS, Limits
 from .container import describe_container
@@ -98,8 +98,8 @@ def _is_wts(path: str) -> bool:
     try:
         with open(path, "rb") as file:
             return looks_like_wts(file.read(_HEAD))
-    except OSError:
-        return False  # whoever opens it will say why
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be opened: {error.strerror}") from None
 
 
 def _inspected(checkpoint: Checkpoint, path: str | None, key: str) -> tuple[Inspection, Chosen | None]:

@@ -89,7 +89,10 @@ class Journal:
 
     def sync(self) -> None:
         """Wait until it is on the disk."""
-        os.fsync(self._file)
+        try:
+            os.fsync(self._file)
+        except OSError as error:
+            raise OutputError(f"{self.path}: cannot be written: {error.strerror}") from None
 
     def close(self) -> None:
         """Give the lock back."""

@@ -1,0 +1,66 @@
+"""Every limit stops what goes over it, and lets it through where it is raised."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy
+import pytest
+from checkpoints import Storage, Tensor, module, save, tensor
+from processes import ROOT
+
+import pywts
+
+VALUES = tensor(numpy.arange(40, dtype=numpy.float32))
+
+LIMITS: dict[str, tuple[int, Any, str]] = {
+    "entries": (3, {"x": VALUES}, "files in the archive"),
+    "pickle_bytes": (20, {"x": VALUES}, "over the limit of 20"),
+    "opcodes": (5, {"x": VALUES}, "limit"),
+    "nodes": (3, {"x": VALUES}, "limit"),
+    "depth": (2, {"model": module(modules={"a": module(modules={"b": module(modules={"c": module()})})})}, "deeper"),
+    "tensors": (1, {"x": VALUES, "y": VALUES}, "more than 1 "),
+    "name_length": (5, {"longer": VALUES}, "longer"),
+    "inflated_bytes": (100, {"x": VALUES}, "inflates to 160 bytes"),
+    "expansion": (2, {"x": Tensor(Storage("float32", bytes(4 << 10)), (4096, 1024), (0, 1))}, "Limits.expansion"),
+}
+"""A limit, what goes over it, and what is said."""
+
+
+def source_over(limit: str, path: Path) -> Path:
+    """A checkpoint that goes over a limit."""
+    save(path, LIMITS[limit][1])
+    if limit == "inflated_bytes":
+        packed = io.BytesIO()
+        with zipfile.ZipFile(path) as old, zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as new:
+            for name in old.namelist():
+                new.writestr(name, old.read(name))
+        path.write_bytes(packed.getvalue())
+    return path
+
+
+@pytest.mark.parametrize("limit", LIMITS)
+def test_limit_stops_what_goes_over_it(limit: str, tmp_path: Path) -> None:
+    bound, _, message = LIMITS[limit]
+    path, output = source_over(limit, tmp_path / "m.pt"), tmp_path / "m.wts"
+    kind = pywts.TensorError if limit == "name_length" else pywts.LimitError
+    with pytest.raises(kind, match=message) as found:
+        pywts.export(path, output, limits=pywts.DEFAULT_LIMITS.replace(**{limit: bound}))
+    assert str(path) in str(found.value)
+    assert not output.exists()
+
+
+@pytest.mark.parametrize("limit", set(LIMITS) - {"depth"})
+def test_limit_can_be_raised(limit: str, tmp_path: Path) -> None:
+    path = source_over(limit, tmp_path / "m.pt")
+    assert pywts.plan(path, limits=pywts.DEFAULT_LIMITS.replace(**{limit: 1 << 40})).tensors
+
+
+def test_every_limit_is_tried_and_documented() -> None:
+    limits = pywts.DEFAULT_LIMITS.as_dict()
+    assert limits.keys() == LIMITS.keys()
+    text = (ROOT / "docs" / "security.md").read_text()
+    assert [name for name, value in limits.items() if f"| `{name}` | {value:,} |" not in text] == []
