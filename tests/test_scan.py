@@ -121,6 +121,17 @@ def test_module_of_an_unknown_program_is_found(tmp_path: Path) -> None:
     assert told(found) == {("somebody.Net", "import"), ("copyreg._reconstructor", "reduce")}
 
 
+def test_checkpoint_that_was_cut_short_is_unreadable_and_not_found(tmp_path: Path) -> None:
+    """Its storages are no pickles, whatever their bytes look like: here each would be an import by its number."""
+    whole = tmp_path / "whole.pt"
+    numbers = numpy.frombuffer(b"\x84\x01\x02\x03\x04." * 64, numpy.uint8)
+    save(whole, {"a": saved_tensor(numbers), "b": saved_tensor(numbers[:-1])})
+    data = whole.read_bytes()
+    found = scanned(tmp_path, data[: data.rfind(b"PK\x01\x02") - 50])
+    assert found.verdict == "unreadable"
+    assert not [use for use in found.uses if use.verdict == "found"]
+
+
 def test_use_tells_where_and_with_what(tmp_path: Path) -> None:
     data = HEAD + call(named("os", "system"), text("echo \x1b[2J" + "x" * 1000)) + b"."
     (use,) = scanned(tmp_path, data).of("found")

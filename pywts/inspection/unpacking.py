@@ -272,8 +272,12 @@ class Unpacked:
         except CheckpointError as error:
             self._problem(where, 0, str(error))
             self.kind = self.kind or "zip archive"
+            folders: set[str] = set()
             for name, position, content in salvaged(data):
-                self.content(Held(self._name, content, position), _joined(where, name), depth + 1, expected=False)
+                if name.endswith(".pkl"):  # torch writes it before its storages
+                    folders.add(name[:-4] + "/")
+                if not _is_storage(name, folders):
+                    self.content(Held(self._name, content, position), _joined(where, name), depth + 1, expected=False)
             return
         names = archive.names()
         kind = _kind_of(names)
