@@ -269,6 +269,9 @@ CALLERS: dict[str, bytes] = {
     "options_that_import_what_they_name": instance(
         named("mmengine.config.lazy", "LazyObject"), mapping({"_module": text("antigravity")})
     ),
+    "script_object_of_another_class": instance(
+        named("torch", "ScriptObject"), many(many(), text("__torch__.torch.classes.somebody.Program"))
+    ),
     "dotted_name_of_a_framework": b"\x80\x04" + text("torch.nn.modules.linear") + text("Linear.__init__") + b"\x93",
 }  # fmt: skip
 """Bodies of pickles that call, or change, by way of something that is harmless alone."""

@@ -102,3 +102,13 @@ def test_what_torch_refuses_without_trust_is_never_clean(tmp_path: Path) -> None
         with pytest.raises(pickle.UnpicklingError):
             torch.load(path, weights_only=True)
         assert _verdict(path) != "clean"
+
+
+def test_packed_weights_of_quantized_layers_need_code(tmp_path: Path) -> None:
+    model = torch.ao.quantization.quantize_dynamic(
+        torch.nn.Sequential(torch.nn.Linear(3, 4)), {torch.nn.Linear}, dtype=torch.qint8
+    )
+    torch.save(model, tmp_path / "m.pt")
+    (found,) = pywts.scan(tmp_path / "m.pt").files
+    assert found.verdict == "needs-code", found.of("found")
+    assert pywts.inspect(tmp_path / "m.pt").problems  # there is no tensor that a .wts could hold

@@ -161,11 +161,15 @@ CLASSES = {
     "ultralytics.utils.IterableSimpleNamespace": "options of ultralytics, as attributes",
     "ultralytics.yolo.utils.IterableSimpleNamespace": "the same, of ultralytics 8.0",
     "joblib.numpy_pickle.NumpyArrayWrapper": "an array of joblib, whose numbers lie among the opcodes",
+    "torch.ScriptObject": "packed weights of a quantized layer, which torch's C++ unpacks",
     "mmengine.config.config.Config": "options of mmengine",
     "mmengine.config.config.ConfigDict": "the same; its LazyObject is not here: it imports what it names",
 }
 """Classes that may be called without arguments, of modules that have others: ``JSONDict`` there writes a file when an
 item is set."""
+
+SCRIPT_OBJECTS = "__torch__.torch.classes.quantized."
+"""How the names of C++ classes begin that the state of a ``torch.ScriptObject`` may name."""
 
 CONTAINERS = ("easydict.", "addict.addict.", "yacs.config.", "mmengine.config.", "mmcv.utils.config.")
 """Modules of the frameworks below whose classes are mappings or sequences that only keep what is put into them."""

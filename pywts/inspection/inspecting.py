@@ -118,6 +118,10 @@ def _inspected(checkpoint: Checkpoint, path: str | None, key: str) -> tuple[Insp
         problems.append(str(error))
     training = describe_training(checkpoint, chosen)
     if chosen is not None and model is not None:
+        if not tensors:
+            problems.append(
+                f"{checkpoint.name}: has no tensor under the weights, and readers take a .wts without one for broken"
+            )
         problems += [_refusal(tensor) for tensor in tensors if tensor.refused is not None][:20]
         try:
             cpp_side = describe_cpp_side(checkpoint, chosen, model, training, path)

@@ -18,6 +18,7 @@ from .harmless import (
     PARTIALS,
     PLAIN_BASES,
     REBUILDERS,
+    SCRIPT_OBJECTS,
     WITH_CARE,
 )
 from .scan_report import FOUND, NEEDS_CODE, Use
@@ -305,6 +306,8 @@ class _Judge:
             verdict = self._made(node)
             if verdict[0] != FOUND and name == "functools.partial":
                 verdict = verdict if all(map(self._keeps_state, self._survey.nodes(index, count))) else _OTHERWISE
+            elif name == "torch.ScriptObject":
+                verdict = verdict if all(map(_is_packed, self._survey.nodes(index, count))) else _OTHERWISE
             elif verdict[0] == NEEDS_CODE and any(map(_sets_slots, self._survey.nodes(index, count))):
                 verdict = FOUND, "its state sets attributes one by one, as classes with slots have it, and runs setters"
             elif (
@@ -404,6 +407,14 @@ def _sets_slots(state: Any) -> bool:
         return False
     second = state.items[1]
     return kind_of(second) != "none" and not (kind_of(second) == "dict" and not second.length)
+
+
+def _is_packed(state: Any) -> bool:
+    """Whether a state is (the parts, the name of a C++ class of torch's quantized layers)."""
+    if kind_of(state) != "tuple" or state.length != 2:
+        return False
+    name = value_of(state.items[1])
+    return isinstance(name, str) and name.startswith(SCRIPT_OBJECTS)
 
 
 def _keeps_method(state: Any) -> bool:
