@@ -99,6 +99,17 @@ def round_half(items: list[Named]) -> list[Named]:
     return result
 
 
+def check_renames(rename: Renames) -> None:
+    """Raise OptionError for what is no rename, before there are names to try it on."""
+    import re
+
+    for regex, text in _pairs(rename):
+        try:
+            re.compile(regex)
+        except (re.error, OverflowError, RecursionError) as error:
+            raise OptionError(f"rename {shown(regex)}={shown(text)}: no regular expression: {error}") from None
+
+
 def _replaced(items: list[Named], regex: str, text: str) -> tuple[list[Named], bool]:
     import re
 

@@ -23,7 +23,8 @@ from reference import reference_wts
 import pywts
 from pywts.zoo.journal import NAME, read_entries
 from pywts.zoo.lists import read_list
-from pywts.zoo.sources import discover
+from pywts.zoo.plan import _outputs
+from pywts.zoo.sources import Found, discover
 
 VALUES = {"w": numpy.arange(6, dtype=numpy.float32)}
 
@@ -116,6 +117,15 @@ def test_links_and_loops_convert_a_file_once(zoo: Path) -> None:
     found, skipped = discover([str(zoo), str(zoo / "a.pt")], ignore=("optim*",))
     assert [item.name for item in found] == ["a.pt", "deep/c.ckpt", "deep/er/b.pth", "gone.pt"]
     assert f"the same file as {zoo}/a.pt" in {item.reason for item in skipped}
+
+
+def test_link_to_itself_is_one_failure(zoo: Path, tmp_path: Path) -> None:
+    (zoo / "self.pt").symlink_to("self.pt")
+    (zoo / "self").symlink_to("self")
+    report = pywts.batch(zoo, tmp_path / "out", jobs=1)
+    assert len(report.converted) == 3
+    assert [entry.output for entry in report.failed] == ["self.wts"]
+    assert str(zoo / "self") in [item.source for item in report.skipped]
 
 
 def test_cache_of_huggingface_hub(tmp_path: Path) -> None:
@@ -214,6 +224,10 @@ def test_rows_have_outputs_and_options_of_their_own(suffix: str, tmp_path: Path)
             r"l\.jsonl:1: the output '\.\./x\.wts' is no path below",
         ),
         ("l.jsonl", '{"source": "a.pt", "output": "/x.wts"}', r"l\.jsonl:1: the output '/x\.wts' is no path below OUT"),
+        ("l.jsonl", '{"source": "a.pt", "output": "."}', r"l\.jsonl:1: the output '\.' is no path below OUT"),
+        ("l.jsonl", '{"source": "a.pt", "rename": ["[=x"]}', r"l\.jsonl:1: rename \[=x: no regular expression"),
+        ("l.csv", "source,recipe\na.pt,yolo99\n", r"l\.csv:2: no recipe 'yolo99'"),
+        ("l.txt", "a\0.pt\n", r"l\.txt: is no text in UTF-8"),
         ("l.jsonl", '{"source": "a.pt", "include": [1]}', r"l\.jsonl:1: include: .* is no list of texts"),
     ],
 )
@@ -221,6 +235,47 @@ def test_list_with_a_mistake_names_the_line(name: str, text: str, message: str, 
     (tmp_path / name).write_text(text)
     with pytest.raises(pywts.OptionError, match=message):
         read_list(str(tmp_path / name))
+
+
+def test_sources_beside_their_list_stay_below_the_output(tmp_path: Path) -> None:
+    checkpoint(tmp_path / "zoo" / "a.pt")
+    checkpoint(tmp_path / "lists" / "b.pt")
+    path = tmp_path / "lists" / "list.txt"
+    path.write_text("../zoo/a.pt\nb.pt\n")
+    pywts.batch(path, tmp_path / "out", jobs=1)
+    assert tree(tmp_path / "out") == ["lists/b.wts", NAME, "zoo/a.wts"]
+
+
+@pytest.mark.parametrize("suffix", ["txt", "csv", "jsonl"])
+def test_names_in_lists_may_hold_any_line_separator_of_unicode(suffix: str, tmp_path: Path) -> None:
+    name = "a\u2028b\x85c.pt"
+    line = json.dumps({"source": name}, ensure_ascii=False) if suffix == "jsonl" else name
+    path = tmp_path / f"l.{suffix}"
+    path.write_text(f"source\n{line}\n" if suffix == "csv" else f"{line}\r\n", encoding="utf-8")
+    assert [row.source for row in read_list(str(path))] == [str(tmp_path / name)]
+
+
+def test_names_in_lists_may_be_any_bytes(tmp_path: Path) -> None:
+    (tmp_path / "l.txt").write_bytes(b"caf\xe9.pt\n")
+    assert [row.source for row in read_list(str(tmp_path / "l.txt"))] == [os.fsdecode(bytes(tmp_path) + b"/caf\xe9.pt")]
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ("a.pt,./x.wts\nb.pt,x.wts\n", "several sources would land on one output"),
+        (f"a.pt,{NAME}\n", "the journal"),
+    ],
+)
+def test_rows_that_would_land_on_one_output_or_the_journal_are_refused(rows: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "l.csv").write_text(f"source,output\n{rows}")
+    with pytest.raises(pywts.OptionError, match=message):
+        pywts.batch(tmp_path / "l.csv", tmp_path / "out")
+
+
+def test_object_whose_name_leads_out_of_the_output_is_refused() -> None:
+    with pytest.raises(pywts.OptionError, match="outside of OUT"):
+        _outputs([Found("s3://b/x/../../a.pt", ("s3://b/x/../../a.pt",), "x/../../a.pt")])
 
 
 # ------------------------------------------------------------------------------------------------------------- journal
@@ -296,6 +351,19 @@ def test_line_that_a_crash_cut_is_ignored(zoo: Path, tmp_path: Path) -> None:
     assert (out / NAME).read_bytes().startswith(whole[: len(whole) - 20] + b"\n{")
 
 
+def test_lines_of_the_journal_that_are_no_entries_are_ignored(zoo: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    pywts.batch(zoo, out, jobs=1)
+    garbage = [
+        b'{"output": ["x"], "source": "s", "status": "done"}', b"[]", b"7", b"\xff\xfe", b"{" * 100_000,
+        b'{"output": "a.wts", "source": "s", "status": "done", "finished": "now"}', b'"output source status"',
+    ]  # fmt: skip
+    with (out / NAME).open("ab") as file:
+        file.write(b"\n".join(garbage) + b"\n")
+    assert len(read_entries(str(out / NAME))) == 4
+    assert not pywts.batch(zoo, out, jobs=1).converted
+
+
 def test_journal_says_what_was_decided(tmp_path: Path) -> None:
     source = save(tmp_path / "m.pt", {"ema": {"w": tensor(VALUES["w"])}, "model": {"w": tensor(VALUES["w"] + 1)}})
     pywts.batch(source, tmp_path / "out", jobs=1)
@@ -354,6 +422,11 @@ def test_too_little_room_is_an_error_before_anything_starts(
         (["a.pt", "-o", "out", "--max-memory", "many"], "--max-memory: invalid size value: 'many'"),
         (["a.pt", "-o", "out", "--timeout", "-1"], "--timeout"),
         (["a.pt", "-o", "out", "--engine", "spark"], "--engine"),
+        (["a.pt", "-o", "out", "--max-memory", "1K"], "a worker takes up to"),
+        (["a.pt", "-o", "out", "--rename", "a"], "rename 'a' is no REGEX=TEXT"),
+        (["a.pt", "-o", "README.md"], "README.md/pywts-batch.jsonl: cannot be written"),
+        (["a.pt", "-o", "README.md", "--dry-run"], "README.md/pywts-batch.jsonl: cannot be read"),
+        (["a.pt", "-o", "out", "--dry-run", "--report", "r.html"], "--report tells of a run"),
         (["a.pt", "-o", "out", "--scheduler", "tcp://x"], "a scheduler is of the engine dask"),
     ],
     ids=str,
@@ -379,7 +452,22 @@ def test_lines_and_summary_off_a_terminal(zoo: Path, tmp_path: Path) -> None:
     assert any(line.startswith(r"failed:  \x1b[31mred.wts: ") for line in lines)
     assert lines[-1] == f"journal: {tmp_path}/out/{NAME}"
     quiet = run("batch", zoo, "-o", tmp_path / "out", "--jobs", "1", "--quiet")
-    assert (quiet.returncode, quiet.stdout, quiet.stderr) == (1, "", "")
+    assert (quiet.returncode, quiet.stdout) == (1, "")
+
+
+def test_quiet_batch_says_only_what_failed(tmp_path: Path) -> None:
+    checkpoint(tmp_path / "a.pt")
+    (tmp_path / "b.pt").write_bytes(b"")
+    found = run("batch", tmp_path, "-o", tmp_path / "out", "-q", "--report", tmp_path / "new" / "r.json")
+    assert (found.returncode, found.stdout) == (1, "")
+    assert found.stderr.startswith("failed:  b.wts: ")
+    assert json.loads((tmp_path / "new" / "r.json").read_text())["failed"] == 1
+
+
+@pytest.mark.parametrize("argument", [{"jobs": 0}, {"timeout": -1}, {"max_memory": 0}])
+def test_numbers_that_are_none_are_refused(argument: dict[str, Any], zoo: Path, tmp_path: Path) -> None:
+    with pytest.raises(pywts.OptionError, match="is not above 0"):
+        pywts.batch(zoo, tmp_path / "out", **argument)
 
 
 def test_fail_fast_begins_nothing_more(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import argparse
 import re
 import sys
 
-from ..errors import shown
+from ..errors import OptionError, shown
 from ..options import OPTIONS
 from ..words import bytes_in_words
 from ..zoo.batching import batch, plan_batch
@@ -17,6 +17,8 @@ from .parsed import Parsed, options_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import TextIO
+
     from ..zoo.plan import BatchPlan
     from ..zoo.report import BatchReport
 
@@ -30,6 +32,8 @@ def run(arguments: list[str]) -> int:
     options = options_of(parsed)
     finding = {"match": parsed.match, "ignore": parsed.ignore}
     if parsed.dry_run:
+        if parsed.report:
+            raise OptionError("--report tells of a run, and --dry-run is none")
         plan = plan_batch(parsed.sources, parsed.output, **finding, **options)
         if not parsed.quiet:
             _print_plan(plan)
@@ -55,7 +59,9 @@ def run(arguments: list[str]) -> int:
         )
     if parsed.report:
         write_report(report, parsed.report)
-    if not parsed.quiet:
+    if parsed.quiet:
+        _print_failures(report, sys.stderr)
+    else:
         _print_report(report)
     if report.interrupted:
         return 130
@@ -143,15 +149,20 @@ def _print_plan(plan: BatchPlan) -> None:
     print("nothing was written")
 
 
+def _print_failures(report: BatchReport, file: TextIO | None) -> None:
+    for group in report.failures:
+        for entry in group.entries[:_ROWS]:
+            print(f"failed:  {shown(entry.output, 300)}: " + shown(entry.error.replace("\n", " "), 600), file=file)
+        if len(group.entries) > _ROWS:
+            more = f"{len(group.entries) - _ROWS:,} more for the same cause: {shown(group.cause, 300)}"
+            print(f"failed:  {more}", file=file)
+
+
 def _print_report(report: BatchReport) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    for group in report.failures:
-        for entry in group.entries[:_ROWS]:
-            print(f"failed:  {shown(entry.output, 300)}: " + shown(entry.error.replace("\n", " "), 600))
-        if len(group.entries) > _ROWS:
-            print(f"failed:  {len(group.entries) - _ROWS:,} more for the same cause: {shown(group.cause, 300)}")
+    _print_failures(report, sys.stdout)
     table = Table(show_header=False, box=None, pad_edge=False)
     converted = report.converted
     rate = f", {bytes_in_words(int(report.bytes / report.seconds))}/s" if report.seconds > 0 else ""

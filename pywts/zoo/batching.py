@@ -15,6 +15,7 @@ from ..options import OPTIONS
 from . import storage
 from .engines import ENGINES
 from .journal import NAME, Entry, Journal, read_entries
+from .option_values import check_option_values
 from .plan import BatchPlan, default_options, make_plan
 from .report import BatchReport
 from .running import Interrupts, interrupts, run
@@ -74,6 +75,9 @@ def batch(
     """
     _refuse_in_a_starting_worker()
     start = perf_counter()
+    for name, value in (("jobs", jobs), ("timeout", timeout), ("max_memory", max_memory)):
+        if value is not None and not value > 0:
+            raise OptionError(f"{name} {value} is not above 0")
     merged = _options(options)
     place = _place(out)
     with ExitStack() as opened:
@@ -156,11 +160,7 @@ def _options(given: dict[str, Any]) -> dict[str, Any]:
         option = known[name]
         if option.choices and value not in option.choices:
             raise OptionError(f"{name} {shown(value)!r} is none of {', '.join(option.choices)}")
-    recipe = given.get("recipe", "auto")
-    if isinstance(recipe, str) and recipe not in ("auto", "none"):
-        from ..families.recipes import recipe_of
-
-        recipe_of(recipe)
+    check_option_values(given)
     return {**default_options(), **given}
 
 

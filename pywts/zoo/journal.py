@@ -60,18 +60,21 @@ class Journal:
     """An open, locked journal. Use as a context manager."""
 
     def __init__(self, path: str) -> None:
-        """Raises OutputError where it cannot be written, OptionError where another batch has it."""
+        """Raises OptionError where it cannot be written, or another batch has it."""
         self.path = path
         try:
             os.makedirs(os.path.dirname(path), exist_ok=True)
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
         except OSError as error:
-            raise OutputError(f"{path}: cannot be written: {error.strerror}") from None
+            raise OptionError(f"{path}: cannot be written: {error.strerror}; give another -o") from None
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(self._file)
             raise OptionError(f"{path}: another batch writes here now; wait for it, or give another -o") from None
+        except OSError as error:
+            os.close(self._file)
+            raise OptionError(f"{path}: cannot be locked: {error.strerror}; give another -o") from None
         self.entries, self._cut = _read(path)
 
     def append(self, entry: Entry) -> None:
@@ -125,7 +128,7 @@ def _read(path: str) -> tuple[dict[str, Entry], bool]:
     except FileNotFoundError:
         pass
     except OSError as error:
-        raise OutputError(f"{shown(path, 300)}: cannot be read: {error.strerror}") from None
+        raise OptionError(f"{shown(path, 300)}: cannot be read: {error.strerror}") from None
     return entries, not line.endswith(b"\n")
 
 
@@ -136,6 +139,9 @@ def _entry(line: bytes) -> Entry | None:
         known = {name: found[name] for name in Entry._fields if name in found}
         for name in ("notes", "warnings"):
             known[name] = tuple(known.get(name, ()))
-        return Entry(**known)
+        entry = Entry(**known)
     except (ValueError, TypeError, RecursionError):
         return None
+    texts = (entry.output, entry.source, entry.status, entry.fingerprint, entry.options, entry.error)
+    right = all(isinstance(text, str) for text in texts) and isinstance(entry.finished, (int, float))
+    return entry if right else None

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
+import posixpath
 from typing import TYPE_CHECKING, Any
 
 from ..errors import OptionError, near, shown
 from ..options import OPTIONS
 from ..records import Record
 from . import storage
+from .option_values import check_option_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,23 +46,30 @@ def is_list(path: str) -> bool:
 def read_list(path: str) -> list[Row]:
     """Read a list. Raises OptionError with file and line for what is no row."""
     try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            lines = file.read()
-    except (OSError, UnicodeDecodeError) as error:
-        raise OptionError(f"{shown(path, 300)}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+        with open(path, encoding="utf-8-sig", errors="surrogateescape", newline="") as file:  # names are any bytes
+            text = file.read()
+    except OSError as error:
+        raise OptionError(f"{shown(path, 300)}: cannot be read: {error.strerror}") from None
+    if "\0" in text:
+        raise OptionError(f"{shown(path, 300)}: is no text in UTF-8")
     read = {".csv": _csv_rows, ".jsonl": _json_rows}.get(os.path.splitext(path)[1].lower(), _text_rows)
     folder = os.path.dirname(os.path.abspath(path))
-    return [_row(f"{shown(path, 300)}:{number}", folder, cells) for number, cells in read(path, lines)]
+    return [_row(f"{shown(path, 300)}:{number}", folder, cells) for number, cells in read(path, text)]
+
+
+def _lines(text: str) -> Iterator[str]:
+    """Lines with their ends; a name may hold what ``str.splitlines`` also takes for one, such as U+2028."""
+    return iter(io.StringIO(text, newline=""))
 
 
 def _text_rows(_: str, text: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(_lines(text), 1):
         if line.strip() and not line.startswith("#"):
             yield number, {"source": line.strip()}
 
 
 def _csv_rows(path: str, text: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    reader = csv.DictReader(text.splitlines(keepends=True), strict=True)
+    reader = csv.DictReader(_lines(text), strict=True)
     try:
         for row in reader:
             if None in row or None in row.values():
@@ -70,7 +80,7 @@ def _csv_rows(path: str, text: str) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def _json_rows(path: str, text: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(_lines(text), 1):
         if not line.strip():
             continue
         try:
@@ -92,13 +102,21 @@ def _row(place: str, folder: str, cells: dict[str, Any]) -> Row:
     if output is not None:
         output = _output(place, output)
     options = dict(_value(place, name, value) for name, value in cells.items() if value is not None)
-    return Row(place, source if storage.is_url(source) else os.path.join(folder, source), output, options)
+    try:
+        check_option_values(options)
+    except OptionError as error:
+        raise OptionError(f"{place}: {error}") from None
+    return Row(
+        place, source if storage.is_url(source) else os.path.abspath(os.path.join(folder, source)), output, options
+    )
 
 
 def _output(place: str, output: object) -> str:
-    if not isinstance(output, str) or output.startswith("/") or not {"..", ""}.isdisjoint(output.split("/")):
-        raise OptionError(f"{place}: the output {shown(output)!r} is no path below OUT")
-    return output
+    if isinstance(output, str) and "\0" not in output and {"..", ""}.isdisjoint(output.split("/")):
+        path = posixpath.normpath(output)
+        if path != ".":
+            return path
+    raise OptionError(f"{place}: the output {shown(output)!r} is no path below OUT")
 
 
 def _value(place: str, name: str, value: Any) -> tuple[str, Any]:

@@ -12,6 +12,7 @@ from ..exporting import plan
 from ..options import OPTIONS, SELECTING
 from ..records import Record
 from . import storage
+from .journal import NAME as JOURNAL
 from .sources import Skipped, discover
 
 if TYPE_CHECKING:
@@ -131,6 +132,12 @@ def _named(value: Any) -> str:
 def _outputs(found: list[Found]) -> list[str]:
     """Where each checkpoint goes; two on one place are an error."""
     outputs = [item.output or default_path(item.name) for item in found]
+    for item, output in zip(found, outputs, strict=True):  # an object in a bucket may be called anything
+        if output == JOURNAL or output.startswith("/") or ".." in output.split("/"):
+            raise OptionError(
+                f"{shown(item.source, 300)}: its output would be {shown(output, 300)}, "
+                f"{'the journal' if output == JOURNAL else 'outside of OUT'}; give it another in a list"
+            )
     by_output: dict[str, list[Found]] = {}
     for item, output in zip(found, outputs, strict=True):
         by_output.setdefault(output, []).append(item)

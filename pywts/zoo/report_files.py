@@ -24,9 +24,10 @@ def check_report_path(path: str) -> None:
 
 
 def write_report(report: BatchReport, path: str) -> None:
-    """Write a report as JSON, CSV or HTML, by the path's suffix."""
+    """Write a report as JSON, CSV or HTML, by the path's suffix; its folder is made where it is missing."""
     text = _writer(path)(report)
     try:
+        os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
         with open(path, "w", encoding="utf-8", errors="backslashreplace", newline="") as file:
             file.write(text)
     except OSError as error:

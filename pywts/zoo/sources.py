@@ -170,7 +170,7 @@ class _Search:
             name = posixpath.join(prefix, entry.name)
             if self._ignored(name):
                 continue
-            if entry.is_dir():
+            if os.path.isdir(entry):  # which knows no errors, such as of a link to itself
                 if entry.name.startswith("."):
                     self._skipped.append(Skipped(entry.path, "a hidden folder"))
                 else:

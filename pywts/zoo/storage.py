@@ -57,7 +57,7 @@ def is_url(place: str) -> bool:
 
 def name_of(place: str) -> str:
     """The last part of a path or URL."""
-    return unquote(posixpath.basename(urlsplit(place).path)) if is_url(place) else os.path.basename(place)
+    return posixpath.basename(unquote(urlsplit(place).path)) if is_url(place) else os.path.basename(place)
 
 
 def facts_of(files: Iterable[str]) -> Facts:

@@ -14,11 +14,15 @@ from typing import TYPE_CHECKING, Any
 from pebble import ProcessExpired, ProcessPool
 
 from ... import system
+from ...errors import OptionError
 from . import Lost
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from concurrent.futures import Future
+
+_LEAST_MEMORY = 64 << 20
+"""Bytes of data without which a worker cannot take a task: it would end and be replaced for ever."""
 
 
 class Processes:
@@ -30,6 +34,8 @@ class Processes:
 
     def __init__(self, jobs: int | None = None, timeout: float | None = None, max_memory: int | None = None) -> None:
         """jobs: workers, one for each processor if None; timeout: seconds of a task; max_memory: bytes of a worker."""
+        if max_memory is not None and max_memory < _LEAST_MEMORY:
+            raise OptionError(f"a worker takes up to {_LEAST_MEMORY:,} bytes before it begins; raise --max-memory")
         processors = system.processors()
         self.workers = jobs or processors
         self.threads = 2 if 2 * self.workers <= processors else 1
