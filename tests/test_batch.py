@@ -278,6 +278,16 @@ def test_object_whose_name_leads_out_of_the_output_is_refused() -> None:
         _outputs([Found("s3://b/x/../../a.pt", ("s3://b/x/../../a.pt",), "x/../../a.pt")])
 
 
+def test_file_urls_are_paths(zoo: Path, tmp_path: Path) -> None:
+    os.mkfifo(zoo / "pipe")
+    folder = zoo.rename(tmp_path / "a zoo")
+    out = tmp_path / "new" / "out"
+    report = pywts.batch(folder.as_uri(), out.as_uri(), jobs=1)
+    assert (len(report.converted), report.out, report.journal) == (3, str(out), str(out / NAME))
+    (tmp_path / "l.txt").write_text(f"{folder.as_uri()}/a.pt\n")
+    assert pywts.batch((tmp_path / "l.txt").as_uri(), out, jobs=1).unchanged == ("a.wts",)
+
+
 # ------------------------------------------------------------------------------------------------------------- journal
 
 

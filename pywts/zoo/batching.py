@@ -187,7 +187,7 @@ def _globs(given: str | Iterable[str]) -> tuple[str, ...]:
 
 
 def _place(out: str | os.PathLike[str]) -> str:
-    text = os.fsdecode(out)
+    text = storage.without_file_scheme(os.fsdecode(out))
     if not text:
         raise OptionError("the output is an empty path")
     return text if storage.is_url(text) else os.path.abspath(text)

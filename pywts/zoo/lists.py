@@ -99,6 +99,7 @@ def _row(place: str, folder: str, cells: dict[str, Any]) -> Row:
     source, output = cells.pop("source", None), cells.pop("output", None)
     if not isinstance(source, str) or not source or "\0" in source:
         raise OptionError(f"{place}: has no source")
+    source = storage.without_file_scheme(source)
     if output is not None:
         output = _output(place, output)
     options = dict(_value(place, name, value) for name, value in cells.items() if value is not None)

@@ -79,6 +79,7 @@ class _Search:
 
     def source(self, text: str) -> None:
         """One argument of the command."""
+        text = storage.without_file_scheme(text)
         if lists.is_list(text) and os.path.isfile(text):
             self._rows(lists.read_list(text))
         elif not self._any(text, ""):

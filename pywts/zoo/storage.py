@@ -55,6 +55,11 @@ def is_url(place: str) -> bool:
     return bool(_URL.match(place))
 
 
+def without_file_scheme(place: str) -> str:
+    """The path in a ``file://`` URL: what lies on this machine is read and locked as such; other places as they are."""
+    return unquote(urlsplit(place).path) if place[:7].lower() == "file://" else place
+
+
 def name_of(place: str) -> str:
     """The last part of a path or URL."""
     return posixpath.basename(unquote(urlsplit(place).path)) if is_url(place) else os.path.basename(place)
@@ -257,6 +262,8 @@ def uploading(url: str) -> Iterator[BinaryIO]:
     system, path = filesystem(url)
     whole = urlsplit(url).scheme in _OBJECT_STORES
     try:
+        if not whole:
+            system.makedirs(posixpath.dirname(path), exist_ok=True)
         file = system.open(path, "wb", block_size=_PART, autocommit=whole)
         try:
             yield file
