@@ -284,6 +284,20 @@ def test_interrupt_once_finishes_what_runs_and_twice_stops(times: int, tmp_path:
         time.sleep(0.05)
 
 
+def test_interrupt_of_the_whole_group_while_workers_start_ends_as_any_other(tmp_path: Path) -> None:
+    (tmp_path / "zoo").mkdir()
+    for number in range(3):
+        large_source(tmp_path / "zoo" / f"{number}.pt")
+    batch = start("batch", tmp_path / "zoo", "-o", tmp_path / "out", "--jobs", "1", start_new_session=True)
+    deadline = time.monotonic() + TIMEOUT
+    while len(descendants(batch.pid)) < 2:  # the tracker of resources and the server of the workers, just started
+        assert time.monotonic() < deadline
+    os.killpg(batch.pid, signal.SIGINT)
+    _, stderr = batch.communicate(timeout=TIMEOUT)
+    assert batch.returncode == 130, stderr
+    assert b"KeyboardInterrupt" not in stderr
+
+
 def test_terminated_batch_exits_with_143_and_its_workers_end(tmp_path: Path) -> None:
     zoo, out = tmp_path / "zoo", tmp_path / "out"
     zoo.mkdir()

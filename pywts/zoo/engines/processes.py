@@ -9,12 +9,13 @@ import signal
 import threading
 from concurrent.futures import TimeoutError as TooLate
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import forkserver, resource_tracker
 from typing import TYPE_CHECKING, Any
 
 from pebble import ProcessExpired, ProcessPool
 
 from ... import system
-from ...errors import OptionError
+from ...errors import Error, OptionError, shown
 from . import Lost
 
 if TYPE_CHECKING:
@@ -44,14 +45,18 @@ class Processes:
         self._max_memory = max_memory
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(["pywts.zoo.task", "pywts.checkpoint.opening", "pywts.checkpoint.zip"])
+        _start_server()
         self._pool = self._new_pool()
 
     def _new_pool(self) -> ProcessPool:
         return ProcessPool(self.workers, initializer=_begin, initargs=(self._max_memory,), context=self._context)
 
     def submit(self, function: Callable[[Any], Any], argument: Any, /) -> Future[Any]:
-        """Have a task run."""
-        return self._pool.schedule(function, args=(argument,), timeout=self._timeout)
+        """Have a task run. Raises Error where the system gives no process."""
+        try:
+            return self._pool.schedule(function, args=(argument,), timeout=self._timeout)
+        except BrokenProcessPool as error:
+            raise Error(f"no worker process can be started: {shown(error.__cause__ or error)}") from None
 
     def lost(self, error: BaseException) -> Lost | None:
         """What became of a task whose future raised this."""
@@ -65,7 +70,10 @@ class Processes:
 
     def usable(self) -> bool:
         """Whether the pool still works: one whose idle workers were killed does not."""
-        return self._pool.active
+        try:
+            return self._pool.active
+        except BrokenProcessPool:  # by the start of the first worker
+            return False
 
     def restart(self) -> None:
         """Begin with a new pool."""
@@ -79,6 +87,16 @@ class Processes:
         else:
             self._pool.close()  # type: ignore[no-untyped-call]
         self._pool.join()
+
+
+def _start_server() -> None:
+    """Start what forks the workers, deaf to Ctrl-C as they are: it would die of one while it still imports."""
+    resource_tracker.ensure_running()  # deaf by itself; the server would start it, and it lets Ctrl-C in afterwards
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # which it inherits
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _ended(code: int) -> str:
