@@ -20,7 +20,9 @@ _HARMLESS = ("os.listdir", "os.scandir", "os.remove", "os.rename", "os.link", "o
 
 def main(source: str, output: str) -> None:
     """Watch and export."""
-    import tempfile  # before it is watched: it makes named tuples, which run code that they wrote themselves
+    # Before it is watched: they make named tuples, which run code that they wrote themselves.
+    import functools  # noqa: F401  (tempfile imports it on most Pythons, not on free-threaded 3.13)
+    import tempfile
 
     import pywts
 
