@@ -163,6 +163,17 @@ def test_shards_are_one_model(source: str, tmp_path: Path) -> None:
     assert len(pywts.batch(index.parent, tmp_path / "out", jobs=1).converted) == 1
 
 
+def test_shards_without_their_index_are_no_models(tmp_path: Path) -> None:
+    index, *shards = sharded(tmp_path / "model")
+    index.unlink()
+    for name in ("fold-1-of-5.pt", "model-00001-of-00001.pt"):
+        checkpoint(tmp_path / "model" / name)
+    found, skipped = discover([str(tmp_path / "model")])
+    assert [item.name for item in found] == ["fold-1-of-5.pt", "model-00001-of-00001.pt"]
+    assert {item.reason for item in skipped} == {"one of 2 shards that no index.json names"}
+    assert sorted(item.source for item in skipped) == sorted(map(str, shards))
+
+
 def test_two_sources_on_one_output_are_refused_before_anything_runs(tmp_path: Path) -> None:
     for name in ("a.pt", "a.pth", "b.pt"):
         checkpoint(tmp_path / "zoo" / name, name=name)

@@ -28,6 +28,9 @@ _IN_TORCH_ARCHIVES = re.compile(rb"[^/]+/(?:data\.pkl|constants\.pkl|version|byt
 
 _SHARD = re.compile(r"-\d+-of-\d+\.")
 
+_PART_OF_MODEL = re.compile(r"-\d{5}-of-(\d{5})\.")
+"""How transformers and diffusers call a shard, whole models never: fold-1-of-5.pt is one."""
+
 
 class Found(Record):
     """A checkpoint among the sources."""
@@ -260,7 +263,11 @@ class _Search:
         for item in found:
             model = sharded.get(item.source)
             if model is None:
-                models.append(item)
+                part = _PART_OF_MODEL.search(posixpath.basename(item.source))
+                if part and int(part[1]) > 1:
+                    self._skipped.append(Skipped(item.source, f"one of {int(part[1])} shards that no index.json names"))
+                else:
+                    models.append(item)
                 continue
             if not model.name:  # its index was not among the found
                 model = model.replace(
