@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
+
 import nox
 
 nox.options.sessions = ["tests", "minimal", "lint", "docs"]
 nox.options.error_on_missing_interpreters = False
+
+SANITIZED = ["archive", "export", "integrity", "kernels", "layout", "live", "reading", "statistics", "threads"]
+"""The Python tests that drive the core; those of attacks bound a process's memory, which no sanitizer bears."""
 
 PROJECT = nox.project.load_toml("pyproject.toml")["project"]
 
@@ -42,6 +47,48 @@ def cpp(session: nox.Session) -> None:
     session.install("cmake", "ninja")
     build = _build_cpp(session)
     session.run("ctest", "--test-dir", build, "--output-on-failure")
+
+
+@nox.session
+@nox.parametrize("sanitizer", ["address,undefined", "thread"], ids=["address", "thread"])
+def sanitize(session: nox.Session, sanitizer: str) -> None:
+    """The C++ tests, and the Python tests that drive the core, under gcc's sanitizers."""
+    session.install(".[test-minimal]", "cmake", "ninja", "pybind11>=3.0")
+    build = _build_cpp(
+        session,
+        "-DPYWTS_PYTHON=ON",
+        "-DCMAKE_CXX_COMPILER=g++",
+        "-DCMAKE_BUILD_TYPE=RelWithDebInfo",
+        f"-DPython_EXECUTABLE={shutil.which('python', path=session.bin)}",
+        f"-Dpybind11_DIR={str(session.run('python', '-m', 'pybind11', '--cmakedir', silent=True)).strip()}",
+        f"-DCMAKE_CXX_FLAGS=-fsanitize={sanitizer} -fno-sanitize-recover=all -fno-omit-frame-pointer",
+    )
+    session.run("ctest", "--test-dir", build, "--output-on-failure", "--exclude-regex", "^reader_consumer$")
+    package = f"{build}/package"
+    session.run("cmake", "--install", build, "--prefix", package)
+    shutil.copytree("pywts", f"{package}/pywts", dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.so"))
+    # The interpreter is no sanitized program, so it needs the sanitizer's library first, and no memory of its own.
+    libraries = [f"lib{'tsan' if sanitizer == 'thread' else 'asan'}.so", "libstdc++.so"]
+    found = [str(session.run("g++", f"-print-file-name={x}", external=True, silent=True)).strip() for x in libraries]
+    session.run(
+        "pytest", "-p", "no:cacheprovider", *(session.posargs or [f"tests/test_{name}.py" for name in SANITIZED]),
+        env={
+            "LD_PRELOAD": " ".join(found),
+            "PYTHONPATH": package,
+            "PYTHONMALLOC": "malloc",
+            "ASAN_OPTIONS": "detect_leaks=0",  # of the interpreter, which keeps what it has until it ends
+            "TSAN_OPTIONS": "report_signal_unsafe=0",
+        },
+    )  # fmt: skip
+
+
+@nox.session
+def tidy(session: nox.Session) -> None:
+    """clang-tidy over the core, as .clang-tidy says."""
+    session.install("cmake", "ninja")
+    build = _build_cpp(session, "-DCMAKE_EXPORT_COMPILE_COMMANDS=ON", "-DCMAKE_CXX_COMPILER=clang++")
+    sources = str(session.run("git", "ls-files", "csrc/*/*.cpp", external=True, silent=True)).split()
+    session.run("clang-tidy", "-p", build, "--quiet", *sources, external=True)
 
 
 @nox.session
