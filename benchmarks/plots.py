@@ -65,7 +65,7 @@ def stages(found: dict[str, dict[str, float]]) -> None:
         for index, name in enumerate(names):
             share = seconds[name] / whole
             axes.barh(number, share, left=left, color=f"C{index}", label=name if number == 0 else None)
-            if share > 0.06:
+            if share > 0.09:
                 axes.text(
                     left + share / 2, number, f"{seconds[name] * 1e3:.1f} ms", ha="center", va="center", color="white"
                 )
