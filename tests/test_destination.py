@@ -10,6 +10,7 @@ import signal
 import socket
 import stat
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -699,8 +700,7 @@ def held(tmp_path: Path, out: Path) -> Iterator[Callable[[str], subprocess.Popen
             if prelude:
                 script = f"{prelude}\nimport sys\nfrom pywts.cli import main\nsys.exit(main())"
                 process = subprocess.Popen(
-                    ["python", "-c", script, "export", str(source), "-o", str(out / "m.wts")],
-                    executable=os.sys.executable,
+                    [sys.executable, "-c", script, "export", str(source), "-o", str(out / "m.wts")],
                     stdout=subprocess.PIPE,
                     stderr=subprocess.PIPE,
                     env=environment(),
@@ -812,8 +812,10 @@ def test_interrupt_before_the_pipe_has_a_reader(out: Path, source: Path) -> None
     os.mkfifo(fifo)
     script = (
         "import os, signal, sys\nfrom pywts.cli import main\n"
-        "signal.setitimer(signal.ITIMER_REAL, 0.2)\n"
         "signal.signal(signal.SIGALRM, lambda *_: os.kill(os.getpid(), signal.SIGINT))\n"
+        "def wait(event, arguments):\n"
+        "    if event == 'open' and arguments[0] == sys.argv[-1]: signal.setitimer(signal.ITIMER_REAL, 0.2)\n"
+        "sys.addaudithook(wait)\n"
         "sys.exit(main(['export', *sys.argv[1:]]))"
     )
     found = python(script, source, "-o", fifo)
@@ -838,8 +840,7 @@ def test_exports_to_one_destination_at_once_leave_one_whole_file(kind: str, out:
     target = out / "m.wts"
     running = [
         subprocess.Popen(
-            ["python", "-c", script, str(target), str(seed)],
-            executable=os.sys.executable,
+            [sys.executable, "-c", script, str(target), str(seed)],
             env=environment(),
             cwd=out,
             stderr=subprocess.PIPE,

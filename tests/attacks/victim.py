@@ -20,9 +20,7 @@ _HARMLESS = ("os.listdir", "os.scandir", "os.remove", "os.rename", "os.link", "o
 
 def main(source: str, output: str) -> None:
     """Watch and export."""
-    # Before it is watched: they make named tuples, which run code that they wrote themselves.
-    import functools  # noqa: F401  (tempfile imports it on most Pythons, not on free-threaded 3.13)
-    import tempfile
+    import tempfile  # before it is watched: it makes named tuples, which run code that they wrote themselves
 
     import pywts
 
@@ -45,7 +43,10 @@ def main(source: str, output: str) -> None:
         elif event.startswith(_FORBIDDEN) and event not in _HARMLESS:
             _die(f"{event} {arguments!r}")
 
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    addresses = MEMORY + (
+        (4 << 30) if "t" in sys.abiflags else 0
+    )  # free-threaded Python sets addresses aside by the GiB
+    resource.setrlimit(resource.RLIMIT_AS, (addresses, addresses))
     resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
     sys.addaudithook(watch)
     told: dict[str, object]
