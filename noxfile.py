@@ -71,7 +71,8 @@ def sanitize(session: nox.Session, sanitizer: str) -> None:
     libraries = [f"lib{'tsan' if sanitizer == 'thread' else 'asan'}.so", "libstdc++.so"]
     found = [str(session.run("g++", f"-print-file-name={x}", external=True, silent=True)).strip() for x in libraries]
     session.run(
-        "pytest", "-p", "no:cacheprovider", *(session.posargs or [f"tests/test_{name}.py" for name in SANITIZED]),
+        "pytest", "-p", "no:cacheprovider", "-m", "not torch and not tool and not remote",
+        *(session.posargs or [f"tests/test_{name}.py" for name in SANITIZED]),
         env={
             "LD_PRELOAD": " ".join(found),
             "PYTHONPATH": package,
