@@ -1477,6 +1477,7 @@ inline bool load(book& book, const std::vector<std::size_t>& wanted, error& why)
   if (memory.get() == nullptr) return book.fail(why, errc::memory, {}, "out of memory");
   float* const values = static_cast<float*>(memory.get());
   std::vector<piece> pieces;
+  pieces.reserve(places.size());
   for (const auto& [i, at] : places) pieces.push_back({&book.tensors[i], 0, book.tensors[i].count, values + at});
   if (!decode(book, pieces, why)) return false;
   book.blocks.push_back(std::move(memory));
