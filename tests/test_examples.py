@@ -27,7 +27,8 @@ TESTED = {
 
 
 def test_every_example_is_tested() -> None:
-    assert {path.name for path in EXAMPLES.iterdir() if path.name != "__pycache__"} == set(TESTED)
+    made = ("__pycache__", "shapes.wts")  # the README's first command writes that one
+    assert {path.name for path in EXAMPLES.iterdir() if path.name not in made} == set(TESTED)
 
 
 def ran(*command: str | Path, code: int = 0, folder: Path, seconds: int = 300) -> str:
