@@ -100,6 +100,8 @@ def _guarded(command: str, arguments: list[str]) -> int:
         if _too_many_are_open(error):
             print("pywts: too many files are open; close some, or raise the limit (ulimit -n)", file=sys.stderr)
             return failed
+        if isinstance(error.__cause__, (KeyboardInterrupt, SystemExit)):  # a signal, while the native module began
+            return 130 if isinstance(error.__cause__, KeyboardInterrupt) else 143
         if isinstance(error, ImportError):
             raise
         # standard output: its reader went away, or its disk is full
