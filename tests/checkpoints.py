@@ -33,7 +33,7 @@ class Global:
         self.name = name
 
     def __call__(self, *_: object) -> None:
-        raise NotImplementedError("only a name")
+        raise TypeError("only a name")
 
 
 class Storage:

@@ -50,6 +50,18 @@ def start(*arguments: str | os.PathLike[str], **more: Any) -> subprocess.Popen[b
     return subprocess.Popen(command(*arguments), **options)
 
 
+def drawn_on(terminal: int) -> str:
+    """All that is written to a terminal until its other side is closed; ``terminal`` is this side, which is closed."""
+    drawn = bytearray()
+    try:
+        while True:
+            drawn += os.read(terminal, 65536)
+    except OSError:  # the other side was closed
+        return drawn.decode()
+    finally:
+        os.close(terminal)
+
+
 def python(script: str, *arguments: str | os.PathLike[str], **more: Any) -> subprocess.CompletedProcess[str]:
     """A script in a fresh interpreter, to its end."""
     arguments = tuple(map(os.fspath, arguments))

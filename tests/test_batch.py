@@ -17,7 +17,7 @@ import numpy
 import pytest
 from checkpoints import Object, save, tensor
 from midway import large_source
-from processes import TIMEOUT, environment, run, start
+from processes import TIMEOUT, drawn_on, environment, run, start
 from reference import reference_wts
 
 import pywts
@@ -535,16 +535,8 @@ def test_bar_on_a_terminal_shows_files_failures_and_what_is_in_work(tmp_path: Pa
         env=environment(TERM="xterm", COLUMNS="150"),
     )  # fmt: skip
     os.close(theirs)
-    drawn = bytearray()
-    try:
-        while True:
-            drawn += os.read(ours, 65536)
-    except OSError:  # the other side was closed
-        pass
-    finally:
-        os.close(ours)
+    text = drawn_on(ours)
     assert process.wait(TIMEOUT) == 1
-    text = drawn.decode()
     assert "/42" in text
     assert "1 failed" in text
     assert re.search(r"[0-9.]+/67\.[0-9] MB", text), "bytes done and in all"
