@@ -11,6 +11,13 @@
 #define PYWTS_NEON 1
 #endif
 
+// Of what is written once and compiled for each instruction set by those who call it.
+#if defined(_MSC_VER)
+#define PYWTS_INLINE __forceinline
+#else
+#define PYWTS_INLINE __attribute__((always_inline)) inline
+#endif
+
 namespace pywts {
 
 inline constexpr std::size_t kTextPerValue = 9;  // a space and eight hex digits

@@ -8,18 +8,13 @@
 #include <memory>
 
 #include "wts/error.hpp"
+#include "wts/kernel.hpp"
 #include "wts/parallel.hpp"
 #include "wts/widen.hpp"
 
 #if PYWTS_X86
 #define PYWTS_AVX2 __attribute__((target("avx2")))
 #define PYWTS_AVX512 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl")))
-#endif
-
-#if defined(_MSC_VER)
-#define PYWTS_INLINE __forceinline
-#else
-#define PYWTS_INLINE __attribute__((always_inline)) inline
 #endif
 
 namespace pywts {

@@ -22,12 +22,6 @@
 #include <arm_neon.h>
 #endif
 
-#if defined(_MSC_VER)
-#define PYWTS_INLINE __forceinline
-#else
-#define PYWTS_INLINE __attribute__((always_inline)) inline
-#endif
-
 namespace pywts {
 namespace {
 
