@@ -239,10 +239,6 @@ PYBIND11_MODULE(_core, module, py::mod_gil_not_used()) {
                                   bool half, std::int64_t offset, const py::tuple& shape, const py::tuple& strides) {
     return widened(memory_storage(address, size), view_of(dtype, swapped, half, offset, shape, strides));
   });
-  module.def("inside", [](std::uint64_t size, std::string_view dtype, std::int64_t offset, const py::tuple& shape,
-                          const py::tuple& strides) {
-    return pywts::inside(view_of(dtype, false, false, offset, shape, strides), size);
-  });
 
   py::class_<PyWriter>(module, "Writer")
       .def(py::init<int, bool, py::object, bool, bool>(), py::arg("file"), py::arg("overlapped"),

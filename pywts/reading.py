@@ -315,8 +315,3 @@ def _in_blocks(tensors: tuple[StoredTensor, ...]) -> Iterator[Array]:
 
 def _room(tensor: StoredTensor) -> int:
     return -(-tensor.values // _ALIGN_VALUES) * _ALIGN_VALUES
-
-
-def _address(array: Array) -> int:
-    address: int = array.__array_interface__["data"][0]
-    return address
