@@ -262,6 +262,21 @@ CALLERS: dict[str, bytes] = {
             named("builtins", "getattr"), instance(named("models.yolo", "Model"), mapping({})), text("forward")
         )}) + b"b"}),
     ),
+    **{
+        f"class_that_an_optimizer_calls_by_its_{table}": instance(
+            named("torch.optim.sgd", "SGD"), mapping({table: around(
+                call(named("types", "SimpleNamespace")) + mapping({"setdefault": named("models.yolo", "Model")}) + b"b"
+            )})
+        )
+        for table, around in (
+            ("defaults", lambda it: it), ("state", lambda it: it), ("param_groups", lambda it: b"](" + it + b"e"),
+        )
+    },
+    "class_that_an_optimizer_of_protocol_0_calls": call(
+        named("copy_reg", "_reconstructor"), named("torch.optim.sgd", "SGD"), named("__builtin__", "object"), NONE
+    ) + mapping({"defaults": instance(
+        named("models.yolo", "Model"), mapping({"setdefault": named("models.yolo", "Model")})
+    )}) + b"b",
     "method_that_is_no_forward": call(named("builtins", "getattr"), named("models.yolo", "Model"), text("info")),
     "attribute_by_its_setter": instance(
         named("ultralytics.nn.tasks", "DetectionModel"), many(NONE, mapping({"end2end": b"\x88"}))
@@ -295,6 +310,15 @@ ORDINARY: dict[str, bytes] = {
     ) + mapping({"lr": number(1)}) + b"b",
     "options_of_ultralytics": call(named("ultralytics.utils", "IterableSimpleNamespace"))
     + mapping({"lr": NONE}) + b"b",
+    "an_optimizer": instance(named("torch.optim.sgd", "SGD"), mapping({
+        "defaults": mapping({"lr": number(1)}),
+        "state": call(named("collections", "defaultdict"), named("builtins", "dict")) + number(1)
+        + mapping({"momentum_buffer": NONE}) + b"s",
+        "param_groups": b"](" + mapping({"lr": number(1)}) + b"e",
+    })),
+    "an_object_with_a_state_of_its_own": call(
+        named("copy_reg", "_reconstructor"), named("models.yolo", "Model"), named("__builtin__", "object"), NONE
+    ) + mapping({"state": text("idle"), "defaults": NONE}) + b"b",
     "a_bottleneck": instance(named("models.common", "Bottleneck"), mapping({"add": b"\x88", "training": b"\x89"})),
     "class_by_the_loader": many(text("module"), named("torch.nn.modules.linear", "Linear"), text("f"), text("x"))
     + b"Q)\x81" + mapping({"training": b"\x89"}) + b"b",

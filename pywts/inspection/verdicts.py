@@ -308,6 +308,11 @@ class _Judge:
                 verdict = verdict if all(map(self._keeps_state, self._survey.nodes(index, count))) else _OTHERWISE
             elif name == "torch.ScriptObject":
                 verdict = verdict if all(map(_is_packed, self._survey.nodes(index, count))) else _OTHERWISE
+            elif name.startswith(_OPTIMIZERS) and not all(map(_holds_plain_tables, self._survey.nodes(index, count))):
+                verdict = (
+                    FOUND,
+                    "its tables are no dicts, and an optimizer calls their methods when it is given a state",
+                )
             elif verdict[0] == NEEDS_CODE and any(map(_sets_slots, self._survey.nodes(index, count))):
                 verdict = FOUND, "its state sets attributes one by one, as classes with slots have it, and runs setters"
             elif (
@@ -426,6 +431,31 @@ def _keeps_method(state: Any) -> bool:
         if kind_of(part) == "dict"
         for key, value in part.entries
     )
+
+
+_OPTIMIZERS = ("torch.optim.", "copyreg.")
+"""What makes an optimizer: its class, or, in older protocols, the function that is given its class."""
+
+
+def _holds_plain_tables(state: Any) -> bool:
+    """Whether what ``Optimizer.__setstate__`` and its kin look into are plain values, and no objects with methods."""
+    if kind_of(state) != "dict":
+        return True  # no optimizer's, and judged as any other
+    inside = []
+    for key, value in state.entries:
+        if key in ("defaults", "param_groups", "state"):
+            inside += [value, *(value.items if kind_of(value) in ("list", "tuple") else ())]
+        if key == "state" and _is_plain(value):
+            inside += [each for _, each in value.entries]
+    return all(map(_is_plain, inside))
+
+
+def _is_plain(node: Any) -> bool:
+    """No object, or one of the mappings and tensors that are known, and have no state."""
+    if kind_of(node) in ("global", "persistent"):
+        return False
+    known = kind_of(node) != "call" or node.called in MAPPINGS or node.called in HARMLESS
+    return known and not (kind_of(node) == "call" and (node.builds or node.keywords is not None))
 
 
 def _is_method(value: Any) -> bool:
