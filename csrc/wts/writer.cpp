@@ -209,14 +209,18 @@ class PartSum {
 
 // One of the two threads: what it works with and on.
 struct Worker {
-  explicit Worker(Pulse pulse) : pulse(std::move(pulse)), gatherer(this->pulse, Gatherer::kBudget, memory.get()) {}
+  explicit Worker(Pulse pulse)
+      : pulse(std::move(pulse)),
+        gatherer(this->pulse, Gatherer::kBudget, memory.get()),
+        drafting(this->pulse, Gatherer::kBudget, memory.get() + Gatherer::kMemory) {}
 
   // Of one block, with room on either side for the rest of a value that it shares with its neighbour.
-  char* text() const noexcept { return reinterpret_cast<char*>(memory.get() + Gatherer::kMemory + kPage); }
+  char* text() const noexcept { return reinterpret_cast<char*>(memory.get() + 2 * Gatherer::kMemory + kPage); }
 
   Pulse pulse;
-  HugePages memory{Gatherer::kMemory + kPage + kBlock + kPage};
-  Gatherer gatherer;
+  HugePages memory{2 * Gatherer::kMemory + kPage + kBlock + kPage};
+  Gatherer gatherer;  // of its jobs
+  Gatherer drafting;  // of what it drafts: jobs are done in the midst of that, and would overwrite what is being taken
   std::optional<std::uint64_t> job;
   std::size_t line = 0;
 };
@@ -357,8 +361,8 @@ class Writer::Pipe {
     counted_[line].counts = counted_[line].whole;
     if (checked && !counted_[line].whole) check_apart(storage, line);
     if (!shared() || !worth_it || !even) {
-      if (!counted_[line].whole) return caller_.gatherer.gather(storage, view, take_);
-      return gather(caller_, storage, view, 0, numel(view), false, take_);
+      if (!counted_[line].whole) return caller_.drafting.gather(storage, view, take_);
+      return gather(caller_.drafting, line, storage, view, 0, numel(view), false, take_);
     }
     borrowed_ = true;
     for (std::uint64_t begin = 0; left > 0;) {
@@ -471,21 +475,23 @@ class Writer::Pipe {
     std::uint64_t first = range.begin / kTextPerValue;
     const std::size_t begun = range.begin % kTextPerValue;
     if (begun != 0) {  // the block before it has the value's first digits
-      caller_.gatherer.gather(*range.storage, *range.view, first++, 1, [&](const std::uint32_t* bits, std::size_t) {
+      caller_.drafting.gather(*range.storage, *range.view, first++, 1, [&](const std::uint32_t* bits, std::size_t) {
         std::array<char, kTextPerValue> value;
         encode_(bits, 1, value.data());
         text({value.data() + begun, value.size() - begun});
       });
     }
     const std::uint64_t end = (range.begin + range.size) / kTextPerValue;
-    gather(caller_, *range.storage, *range.view, first, end - first, false, take_);
+    gather(caller_.drafting, range.line, *range.storage, *range.view, first, end - first, false, take_);
   }
 
   // Does the next job, if there is one.
   bool help() {
+    const std::size_t line = caller_.line;
     if (!take_job(caller_)) return false;
     execute(caller_, true);
     caller_.job.reset();
+    caller_.line = line;  // which may be in the midst of its drafting
     pulse();
     return true;
   }
@@ -576,21 +582,21 @@ class Writer::Pipe {
     const std::uint64_t end = (range.begin + range.size + kTextPerValue - 1) / kTextPerValue;
     const std::size_t begun = range.begin % kTextPerValue;
     to -= begun;
-    gather(worker, *range.storage, *range.view, first, end - first, begun != 0,
+    gather(worker.gatherer, range.line, *range.storage, *range.view, first, end - first, begun != 0,
            [&](const std::uint32_t* bits, std::size_t count) {
              encode_(bits, count, to);
              to += count * kTextPerValue;
            });
   }
 
-  // Values of the worker's line, which is contiguous; `cut`: another range has the first one too, and counts it.
-  void gather(Worker& worker, const Storage& storage, const View& view, std::uint64_t first, std::uint64_t count,
-              bool cut, const TakeBits& take) {
-    Counted& counted = counted_[worker.line];
-    if (!counted.whole) return worker.gatherer.gather(storage, view, first, count, take);
+  // Values of a line that is contiguous; `cut`: another range has the first one too, and counts it.
+  void gather(Gatherer& gatherer, std::size_t line, const Storage& storage, const View& view, std::uint64_t first,
+              std::uint64_t count, bool cut, const TakeBits& take) {
+    Counted& counted = counted_[line];
+    if (!counted.whole) return gatherer.gather(storage, view, first, count, take);
     PartSum sum(storage, view, first, count, cut);
-    worker.gatherer.gather(storage, view, first, count, take,
-                           [&](const std::byte* bytes, std::size_t size) { sum(bytes, size); });
+    gatherer.gather(storage, view, first, count, take,
+                    [&](const std::byte* bytes, std::size_t size) { sum(bytes, size); });
     counted.sum.fetch_xor(sum.added(), std::memory_order_relaxed);
   }
 
