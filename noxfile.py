@@ -53,6 +53,7 @@ def cpp(session: nox.Session) -> None:
 @nox.parametrize("sanitizer", ["address,undefined", "thread"], ids=["address", "thread"])
 def sanitize(session: nox.Session, sanitizer: str) -> None:
     """The C++ tests, and the Python tests that drive the core, under gcc's sanitizers."""
+    _needs(session, "g++")
     session.install(".[test-minimal]", "cmake", "ninja", "pybind11>=3.0")
     build = _build_cpp(
         session,
@@ -86,6 +87,7 @@ def sanitize(session: nox.Session, sanitizer: str) -> None:
 @nox.session
 def tidy(session: nox.Session) -> None:
     """clang-tidy over the core, as .clang-tidy says."""
+    _needs(session, "clang++", "clang-tidy")
     session.install("cmake", "ninja")
     build = _build_cpp(session, "-DCMAKE_EXPORT_COMPILE_COMMANDS=ON", "-DCMAKE_CXX_COMPILER=clang++")
     sources = str(session.run("git", "ls-files", "csrc/*/*.cpp", external=True, silent=True)).split()
@@ -102,6 +104,7 @@ def docs(session: nox.Session) -> None:
 @nox.session
 def fuzz(session: nox.Session) -> None:
     """libFuzzer (clang) on a copy of tests/corpus, five minutes each; others: ``nox -s fuzz -- -max_total_time=60``."""
+    _needs(session, "clang++")
     session.install("cmake", "ninja")
     work = session.create_tmp()
     build = f"{work}/fuzz"
@@ -115,7 +118,8 @@ def fuzz(session: nox.Session) -> None:
         found = f"{work}/{name}"
         session.run("mkdir", "-p", found, external=True)
         arguments = session.posargs or ["-max_total_time=300"]
-        session.run(f"{build}/tests/cpp/{name}_fuzz", "-max_len=4096", *arguments, found, corpus, external=True)
+        limits = ["-max_len=4096", f"-artifact_prefix={work}/{name}-"]
+        session.run(f"{build}/tests/cpp/{name}_fuzz", *limits, *arguments, found, corpus, external=True)
 
 
 @nox.session
@@ -125,6 +129,13 @@ def bench(session: nox.Session) -> None:
     for name in ("export", "load", "limits", "batch"):
         session.run("python", f"benchmarks/bench_{name}.py", *session.posargs)
     session.run("python", "benchmarks/plots.py")
+
+
+def _needs(session: nox.Session, *programs: str) -> None:
+    """Say what pip cannot install, before anything is built."""
+    missing = [program for program in programs if shutil.which(program) is None]
+    if missing:
+        session.error(f"{session.name} needs {' and '.join(missing)} (Debian: apt install g++ clang clang-tidy)")
 
 
 def _build_cpp(session: nox.Session, *options: str) -> str:
