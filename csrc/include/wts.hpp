@@ -39,6 +39,7 @@
 #include <string_view>
 #include <system_error>
 #include <thread>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -234,6 +235,11 @@ class weights {
   std::optional<span<const float>> find(std::string_view name, error* why = nullptr) const noexcept;
   std::optional<span<const float>> find(std::string_view name, std::uint64_t count,
                                         error* why = nullptr) const noexcept;
+  // Counts of any type, since a literal 0 is a null `why` as well as a count.
+  template <class Count, std::enable_if_t<std::is_integral_v<Count>, int> = 0>
+  std::optional<span<const float>> find(std::string_view name, Count count, error* why = nullptr) const noexcept {
+    return find(name, static_cast<std::uint64_t>(count), why);
+  }
   // Decodes everything that is not yet decoded.
   void load_all() const;
   bool try_load_all(error* why = nullptr) const noexcept;

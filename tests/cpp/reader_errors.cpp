@@ -68,6 +68,14 @@ void missing_names() {
   expect(weights.at("backbone.stem.bias", 0).empty() && weights.at("backbone.stem.bias").data() != nullptr,
          "no values");
 
+  expect(weights.find("backbone.stem.bias", 0) && !weights.find("x", 0), "find() of a literal 0 is of no values");
+  expect(!weights.find("x", 0, &why) && why.code == wts::errc::count && weights.find("x", 1u), "and tells why");
+  expect(!weights.find("x", 0u) && !weights.find("x", 0L) && !weights.find("x", 0UL) && !weights.find("x", 0LL) &&
+             !weights.find("x", 0ULL) && !weights.find("x", std::int64_t{0}) && !weights.find("x", std::size_t{0}),
+         "a literal 0 of any type");
+  enum wanted : unsigned char { one = 1 };
+  expect(weights.find("x", one) && weights.find("x", nullptr), "an enumerator counts, a null pointer does not");
+
   float values[2];
   why = thrown_by([&] { weights.read("model.0.conv.weight", values, 1); });
   expect(why.code == wts::errc::count, "read() of a wrong count");
