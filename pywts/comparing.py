@@ -13,7 +13,7 @@ from . import _core
 from .destination import looks_like_wts
 from .errors import OptionError
 from .exporting import in_words, open_source, path_of
-from .layout import lay_out
+from .layout import by_name
 from .limits import DEFAULT_LIMITS, Limits
 from .options import SELECTING
 from .reading import WtsFile, WtsStorage, reading, values_of
@@ -247,9 +247,8 @@ class _Side:
 
     def __init__(self, checkpoint: Checkpoint, selection: dict[str, Any], shaped: bool, owned: bool) -> None:
         made = select(checkpoint, **selection)
-        layout = lay_out(checkpoint.name, made.items, "double", checkpoint.limits)
         self.name = checkpoint.name
-        self.tensors = {tensor.name: tensor for tensor in layout.tensors}
+        self.tensors = by_name(checkpoint.name, made.items)
         self.shaped = shaped
         self.close = checkpoint.close if owned else lambda: None
 

@@ -44,30 +44,35 @@ def lay_out(source: str, items: list[Tensor | Refused], dialect: str, limits: Li
         raise OptionError(f"dialect {shown(dialect)!r} is none of {', '.join(DIALECTS)}")
     if not items:
         raise TensorError(f"{source}: holds no tensor, and readers take a .wts without one for broken")
-    tensors: list[Tensor] = []
+    tensors = by_name(source, items)
     heads: list[bytes] = []
     values = 0
-    seen: set[str] = set()
-    for index, tensor in enumerate(items):
-        name = tensor.name
-        if isinstance(tensor, Refused):
-            raise TensorError(f"{source}: {shown(name)} is {tensor.kind}: {tensor.way_out}, or --exclude it")
+    for index, (name, tensor) in enumerate(tensors.items()):
         if not (name and name.isascii() and name.isprintable() and " " not in name):
             _check_name(source, name, index)
         if len(name) > limits.name_length:
             raise TensorError(f"{source}: the name of tensor {index} has {len(name)} characters: {shown(name)}")
-        if name in seen:
-            raise TensorError(f"{source}: two tensors have the name {shown(name)}; readers keep only one: rename one")
-        seen.add(name)
         numel = tensor.numel
         if numel > _MAX_NUMEL:
             raise TensorError(
                 f"{source}: {shown(name)} has {numel} values, over the {_MAX_NUMEL} that readers can count; split it"
             )
-        tensors.append(tensor)
         heads.append(f"{name} {numel}".encode() + gap)
         values += numel
-    return Layout(tensors, b"%d\n" % len(tensors), heads, values)
+    return Layout(list(tensors.values()), b"%d\n" % len(tensors), heads, values)
+
+
+def by_name(source: str, items: list[Tensor | Refused]) -> dict[str, Tensor]:
+    """Tensors by their names, whatever those are. Raises TensorError for what is no tensor, and for two of one name."""
+    tensors: dict[str, Tensor] = {}
+    for tensor in items:
+        name = tensor.name
+        if isinstance(tensor, Refused):
+            raise TensorError(f"{source}: {shown(name)} is {tensor.kind}: {tensor.way_out}, or --exclude it")
+        if name in tensors:
+            raise TensorError(f"{source}: two tensors have the name {shown(name)}; readers keep only one: rename one")
+        tensors[name] = tensor
+    return tensors
 
 
 def check_expansion(source: str, layout: Layout, limits: Limits) -> None:

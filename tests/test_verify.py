@@ -17,6 +17,7 @@ from reference import fast_wts
 from test_export import NAMES, arrays
 
 import pywts
+from pywts.errors import shown
 
 NAMED = {
     "a.weight": numpy.arange(6, dtype=numpy.float32).reshape(2, 3),
@@ -283,3 +284,40 @@ def test_command_line_by_sidecar(wts: Path, source: Path) -> None:
     found = run("verify", wts)
     assert found.returncode == 1
     assert "first:    a.bias, other checksum" in found.stdout
+
+
+UNWRITTEN = {
+    "bidirectional": "a\u202e\u2066b", "zero width": "a\u200bb", "a mark of byte order": "\ufeffa",
+    "a soft hyphen": "a\u00adb", "a wide space": "a\u00a0\u3000b", "ends of lines": "a\u0085\u2028b",
+    "a tag": "a\U000e0001b", "long": "a" * 60_000, "no text": "a\udcff\udc80b",
+}  # fmt: skip
+"""Names that ``export`` refuses, and that other scripts write: readers in the field split at ASCII's white space."""
+
+
+@pytest.mark.parametrize("name", UNWRITTEN.values(), ids=UNWRITTEN)
+def test_whatever_name_is_read_is_compared(name: str, tmp_path: Path) -> None:
+    """By verify and diff, with a .wts and with a checkpoint; the terminal gets no such character."""
+    raw = name.encode("utf-8", "surrogateescape")
+    one, other = tmp_path / "one.wts", tmp_path / "other.wts"
+    one.write_bytes(b"2\n" + raw + b" 2  3f800000 40000000\nb 1  00000000\n")
+    other.write_bytes(b"2\n" + raw + b" 2  3f800000 40000001\nb 1  00000000\n")
+    with pywts.open(one) as file:
+        assert [*file] == [name, "b"]
+    assert pywts.verify(one, one).equal
+    assert pywts.diff(one, one).equal
+    verified = pywts.verify(one, other)
+    assert verified.first is not None
+    assert (verified.equal, verified.first.tensor, verified.first.index) == (False, name, 1)
+    assert [tensor.name for tensor in pywts.diff(one, other).different] == [name]
+    for command in ("verify", "diff"):
+        assert run(command, one, one).returncode == 0
+        for more in ((), ("--json",)):
+            found = run(command, one, other, *more)
+            assert (found.returncode, found.stderr) == (1, "")
+            assert all(line.isprintable() for line in found.stdout.split("\n"))
+            assert shown(name) in found.stdout or more
+    if not any("\udc80" <= character <= "\udcff" for character in name):  # which no pickle can hold
+        values = {name: numpy.array([1, 2], numpy.float32), "b": numpy.zeros(1, numpy.float32)}
+        source = save(tmp_path / "source.pt", {key: tensor(value) for key, value in values.items()})
+        assert pywts.verify(one, source).equal
+        assert pywts.diff(source, other).different[0].name == name
