@@ -24,10 +24,17 @@ class ArchiveDirectory {
   ArchiveDirectory(py::bytes records, std::uint64_t at, std::uint64_t count)
       : records_(std::move(records)), directory_(records_, at, count) {}
 
-  py::list names() const {
-    py::list result(directory_.entries().size());
-    std::size_t i = 0;
-    for (const zip::Entry& entry : directory_.entries()) result[i++] = decode(entry.name);
+  const zip::Directory& directory() const noexcept { return directory_; }
+
+  py::list names() const { return names_ending({}); }
+
+  // The names that end so.
+  py::list names_ending(std::string_view end) const {
+    py::list result;
+    for (const zip::Entry& entry : directory_.entries()) {
+      const std::string_view name = entry.name;
+      if (name.size() >= end.size() && name.substr(name.size() - end.size()) == end) result.append(decode(name));
+    }
     return result;
   }
 
@@ -56,20 +63,15 @@ class ArchiveDirectory {
                           entry->method == zip::kStored);
   }
 
-  // {name without the folder: (offset of its data, size, CRC32)} of the stored entries in a folder whose headers are as
-  // they should be; find() says what is wrong with another.
-  py::dict stored(const py::str& folder, int file) const {
-    py::dict result;
+  // The names of the stored entries whose headers are as they should be; find() says what is wrong with another.
+  py::list sound(int file) const {
+    py::list result;
     zip::Window window(file);
-    const auto raw =
-        py::reinterpret_steal<py::bytes>(PyUnicode_AsEncodedString(folder.ptr(), "utf-8", "surrogateescape"));
-    if (!raw) throw py::error_already_set();
-    const std::string_view prefix(raw);
     for (const zip::Entry& entry : directory_.entries()) {
-      if (entry.method != zip::kStored || entry.name.substr(0, prefix.size()) != prefix) continue;
+      if (entry.method != zip::kStored) continue;
       try {
-        const std::uint64_t data = directory_.locate(entry, window);
-        result[decode(entry.name.substr(prefix.size()))] = py::make_tuple(data, entry.size, entry.crc);
+        directory_.locate(entry, window);
+        result.append(decode(entry.name));
       } catch (const zip::Error&) {
       }
     }
@@ -82,6 +84,8 @@ class ArchiveDirectory {
 };
 
 }  // namespace
+
+const zip::Directory& directory_of(py::handle archive) { return archive.cast<const ArchiveDirectory&>().directory(); }
 
 void bind_archive(py::module_& module) {
   static PyObject* const zip_error = PyErr_NewException("pywts._core.ArchiveError", PyExc_Exception, nullptr);
@@ -110,9 +114,10 @@ void bind_archive(py::module_& module) {
   py::class_<ArchiveDirectory>(module, "ArchiveDirectory")
       .def(py::init<py::bytes, std::uint64_t, std::uint64_t>())
       .def("names", &ArchiveDirectory::names)
+      .def("names_ending", &ArchiveDirectory::names_ending)
       .def("records", &ArchiveDirectory::records)
       .def("find", &ArchiveDirectory::find)
-      .def("stored", &ArchiveDirectory::stored);
+      .def("sound", &ArchiveDirectory::sound);
 }
 
 }  // namespace pywts

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "archive_bindings.hpp"
+#include "describing.hpp"
 #include "pickle_bindings.hpp"
 #include "reader_bindings.hpp"
 #include "view_arguments.hpp"
@@ -254,5 +255,6 @@ PYBIND11_MODULE(_core, module, py::mod_gil_not_used()) {
 
   pywts::bind_archive(module);
   pywts::bind_pickle(module);
+  pywts::bind_describing(module);
   pywts::bind_reader(module);
 }

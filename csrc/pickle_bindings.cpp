@@ -48,6 +48,7 @@ class Node {
  public:
   Node(std::shared_ptr<Pickle> pickle, pickle::Id id) : pickle_(std::move(pickle)), id_(id) {}
 
+  const pickle::Document& document() const noexcept { return pickle_->document; }
   pickle::Id id() const noexcept { return id_; }
   const char* kind() const noexcept { return kKindNames[static_cast<std::size_t>(document().kind(id_))]; }
   std::uint64_t position() const noexcept { return document().position(id_); }
@@ -67,11 +68,15 @@ class Node {
   py::list entries() const {
     const auto [data, size] = document().pairs(id_);
     py::list result(size);
-    for (std::size_t i = 0; i < size; ++i) {
-      // Python's dicts can be made slow by integers of one hash, of which there are few in 64 bits.
-      const bool big = document().kind(data[i].key) == pickle::Kind::integer && document().big(data[i].key);
-      result[i] = py::make_tuple(big ? py::cast(node(data[i].key)) : value_of(data[i].key), node(data[i].value));
-    }
+    for (std::size_t i = 0; i < size; ++i) result[i] = py::make_tuple(key_of(data[i].key), node(data[i].value));
+    return result;
+  }
+
+  // The same as a dict, in which the last of equal keys wins.
+  py::dict mapping() const {
+    const auto [data, size] = document().pairs(id_);
+    py::dict result;
+    for (std::size_t i = 0; i < size; ++i) result[key_of(data[i].key)] = node(data[i].value);
     return result;
   }
 
@@ -161,7 +166,6 @@ class Node {
   }
 
  private:
-  const pickle::Document& document() const noexcept { return pickle_->document; }
   Node node(pickle::Id id) const { return {pickle_, id}; }
   py::object related(bool present, pickle::Id id) const {
     if (!present || id == pickle::kNone) return py::none();
@@ -186,6 +190,13 @@ class Node {
       result[i] = py::make_tuple(decode(document().text(pairs[i].key)), node(pairs[i].value));
     }
     return result;
+  }
+
+  // A key's value; an integer of more than 64 bits stays a node: there are many of one hash among those, which would
+  // make a dict slow.
+  py::object key_of(pickle::Id id) const {
+    const bool big = document().kind(id) == pickle::Kind::integer && document().big(id);
+    return big ? py::cast(node(id)) : value_of(id);
   }
 
   py::object value_of(pickle::Id id) const {
@@ -310,6 +321,13 @@ class Survey {
 
 }  // namespace
 
+std::optional<NodeOfPickle> node_of_pickle(py::handle value) {
+  py::detail::make_caster<Node> caster;
+  if (!caster.load(value, false) || value.is_none()) return std::nullopt;
+  const Node& node = py::detail::cast_op<const Node&>(caster);
+  return NodeOfPickle{node.document(), node.id()};
+}
+
 void bind_pickle(py::module_& module) {
   static PyObject* const pickle_error = PyErr_NewException("pywts._core.PickleError", PyExc_Exception, nullptr);
   module.attr("PickleError") = py::handle(pickle_error);
@@ -337,6 +355,7 @@ void bind_pickle(py::module_& module) {
       .def_property_readonly("value", &Node::value)
       .def_property_readonly("items", &Node::items)
       .def_property_readonly("entries", &Node::entries)
+      .def_property_readonly("mapping", &Node::mapping)
       .def_property_readonly("builds", &Node::builds)
       .def_property_readonly("length", &Node::length)
       .def_property_readonly("persistents", &Node::persistents)

@@ -3,6 +3,8 @@ from typing import Any, final, overload
 
 from typing_extensions import Buffer
 
+from .tensor import Storage, Tensor
+
 __version__: str
 DTYPES: dict[str, int]
 
@@ -72,7 +74,25 @@ class ArchiveDirectory:
     def names(self) -> list[str]: ...
     def records(self) -> list[tuple[str, int, int, int]]: ...
     def find(self, name: str, file: int, /) -> tuple[int, int, int, int, bool] | None: ...
-    def stored(self, folder: str, file: int, /) -> dict[str, tuple[int, int, int]]: ...
+    def names_ending(self, end: str, /) -> list[str]: ...
+    def sound(self, file: int, /) -> list[str]: ...
+
+@final
+class StoredStorages:
+    def __init__(
+        self,
+        archive: ArchiveDirectory,
+        folder: bytes,
+        label: str,
+        file: int,
+        swapped: bool,
+        classes: dict[str, tuple[str, int]],
+        storage: type[Storage],
+        tensor: type[Tensor],
+        /,
+    ) -> None: ...
+    def find(self, key: str, dtype: str, numel: int, item_size: int, /) -> Storage | None: ...
+    def describe(self, names: list[str], nodes: list[Any], /) -> list[Tensor | None]: ...
 
 def compare(
     pairs: list[tuple[Values, Values]], first_only: bool, /
@@ -188,6 +208,8 @@ class Node:
     def items(self) -> list[Node]: ...
     @property
     def entries(self) -> list[tuple[Any, Node]]: ...
+    @property
+    def mapping(self) -> dict[Any, Any]: ...
     @property
     def builds(self) -> list[Node]: ...
     @property

@@ -159,14 +159,13 @@ def _write_archive(path: Path, entries: list[tuple[str, bytes | int]]) -> None:
     """A zip archive of stored files; an integer stands for so many zeros that are left as a hole."""
     directory = []
     with path.open("wb") as file:
-        for name, content in entries:
+        for text, content in entries:
+            name = text.encode()
             size = content if isinstance(content, int) else len(content)
             crc = 0 if isinstance(content, int) else zlib.crc32(content)
             fields = struct.pack("<5H3I2H", 20, 0, 0, 0, 0, crc, size, size, len(name), 0)
-            directory.append(
-                b"PK\x01\x02\x14\x00" + fields + struct.pack("<3H2I", 0, 0, 0, 0, file.tell()) + name.encode()
-            )
-            file.write(b"PK\x03\x04" + fields + name.encode())
+            directory.append(b"PK\x01\x02\x14\x00" + fields + struct.pack("<3H2I", 0, 0, 0, 0, file.tell()) + name)
+            file.write(b"PK\x03\x04" + fields + name)
             if isinstance(content, int):
                 file.seek(size, 1)
             else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable
@@ -10,10 +11,11 @@ from typing import Any
 
 import numpy
 import pytest
-from checkpoints import Object, module, save, tensor
+from checkpoints import Object, Storage, Tensor, module, save, tensor
 from reference import reference_wts
 
 import pywts
+from pywts.checkpoint.opening import open_checkpoint
 from pywts.checkpoint.pickled import PickledCheckpoint
 
 EXPORT = Callable[..., tuple[pywts.Exported, bytes]]
@@ -289,6 +291,64 @@ def test_usual_modules_are_read_as_all_others_are(
     found = outcome()
     monkeypatch.setattr(PickledCheckpoint, "usual_parts", lambda *_: None)
     assert outcome() == found
+
+
+def view(storage: Storage, shape: tuple[int, ...], strides: tuple[int, ...], offset: int = 0) -> Tensor:
+    return Tensor(storage, shape, strides, offset)
+
+
+FOUR = Storage("float32", bytes(range(16)))
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        view(FOUR, (2, 2), (1, 2)),
+        view(FOUR, (), (), 3),
+        view(FOUR, (0, 7), (7, 1), 900),
+        view(FOUR, (3, 4), (0, 1)),
+        view(FOUR, (1 << 21,), (0,)),
+        view(FOUR, (5,), (1,)),
+        view(FOUR, (2,), (1,), 3),
+        view(FOUR, (1 << 40, 1 << 40), (1, 1)),
+        view(FOUR, (1,) * 65, (1,) * 65),
+        view(FOUR, (2,), (1, 1)),
+        view(Storage("uint16", b"abcd"), (2,), (1,)),
+        view(Storage("int64", b"abcdefgh"), (1,), (1,)),
+        view(Storage("bool", b"\0\1"), (2,), (1,)),
+        view(Storage("float16", b""), (0,), (1,)),
+        None,
+        "text",
+        {"w": view(FOUR, (1,), (1,))},
+    ],
+    ids=lambda odd: (
+        f"{odd.storage.dtype}{odd.shape[:3]}{odd.strides[:3]}" if isinstance(odd, Tensor) else repr(odd)[:6]
+    ),
+)
+def test_usual_tensors_are_read_as_all_others_are(odd: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The core describes tensors in the form that torch writes; what it tells is what the careful way tells."""
+
+    def outcome() -> object:
+        try:
+            pywts.export(path, tmp_path / "m.wts", overwrite=True)
+        except pywts.Error as error:
+            return str(error)
+        return pywts.plan(path), (tmp_path / "m.wts").read_bytes()
+
+    names = {"a": view(FOUR, (4,), (1,)), "odd": odd, "b": view(FOUR, (3,), (1,), 1), 7: tensor(MODEL["b"])}
+    path = save(tmp_path / "m.pt", names)
+    found = outcome()
+    monkeypatch.setattr(PickledCheckpoint, "usual_tensors", lambda _, names, __: [None] * len(names))
+    assert outcome() == found
+
+
+@pytest.mark.parametrize("root", ["archive", "Gewichte-größer", "重み", "tab\there"])
+def test_tensors_of_an_archive_of_any_name_are_described_by_the_core(root: str, tmp_path: Path) -> None:
+    path = save(tmp_path / "m.pt", stored(MODEL), archive_root=root)
+    with contextlib.closing(open_checkpoint(path, pywts.Limits())) as checkpoint:
+        names, values = zip(*checkpoint.root.mapping.items(), strict=True)
+        assert [found.name for found in checkpoint.usual_tensors([*names], [*values])] == ["w", "b"]
+        assert "\t" not in checkpoint.usual_tensors([*names], [*values])[0].storage.label
 
 
 def test_module_used_twice_is_written_twice(tmp_path: Path) -> None:

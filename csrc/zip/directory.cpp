@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <numeric>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -15,7 +14,8 @@ namespace {
 
 constexpr std::size_t kCentral = 46;  // bytes of a record without its name, extra field and comment
 constexpr std::size_t kLocal = 30;
-constexpr std::size_t kWindow = 4096;
+constexpr std::size_t kWindow = 4096;  // of headers with storages between them one is read for the sake of itself
+constexpr std::size_t kWidest = 65536;
 constexpr std::uint16_t kEncrypted = 0x1, kStreamed = 0x8;
 constexpr std::uint32_t kInZip64 = 0xffffffffu;
 
@@ -44,6 +44,22 @@ void take_zip64(std::string_view extra, Entry& entry) noexcept {
     }
     extra.remove_prefix(4 + field.size());
   }
+}
+
+std::size_t common(std::string_view a, std::string_view b) noexcept {
+  const std::size_t most = std::min(a.size(), b.size());
+  std::size_t same = 0;
+  while (same < most && a[same] == b[same]) ++same;
+  return same;
+}
+
+// The first eight characters as a number that is ordered as they are.
+std::uint64_t leading(std::string_view text) noexcept {
+  std::uint64_t value = 0;
+  for (std::size_t i = 0; i < 8; ++i) {
+    value = value << 8 | (i < text.size() ? static_cast<unsigned char>(text[i]) : 0u);
+  }
+  return value;
 }
 
 }  // namespace
@@ -114,11 +130,23 @@ void Directory::check_overlaps() const {
   }
 }
 
+// Names have a folder in common and differ in the few characters after it: those are compared as one number.
 void Directory::index_names() {
-  by_name_.resize(entries_.size());
-  std::iota(by_name_.begin(), by_name_.end(), std::uint32_t{0});
   const auto name = [this](std::uint32_t i) { return entries_[i].name; };
-  std::sort(by_name_.begin(), by_name_.end(), [&](std::uint32_t a, std::uint32_t b) { return name(a) < name(b); });
+  std::size_t shared = entries_.empty() ? 0 : name(0).size();
+  for (const Entry& entry : entries_) shared = common(name(0).substr(0, shared), entry.name);
+  struct Key {
+    std::uint64_t start;
+    std::uint32_t entry;
+  };
+  std::vector<Key> keys;
+  keys.reserve(entries_.size());
+  for (std::uint32_t i = 0; i < entries_.size(); ++i) keys.push_back({leading(name(i).substr(shared)), i});
+  std::sort(keys.begin(), keys.end(), [&](const Key& a, const Key& b) {
+    return a.start != b.start ? a.start < b.start : name(a.entry) < name(b.entry);
+  });
+  by_name_.reserve(keys.size());
+  for (const Key& key : keys) by_name_.push_back(key.entry);
   const auto twice = std::adjacent_find(by_name_.begin(), by_name_.end(),
                                         [&](std::uint32_t a, std::uint32_t b) { return name(a) == name(b); });
   if (twice != by_name_.end()) throw Error("two files have the name {}", name(*twice));
@@ -162,7 +190,9 @@ std::uint64_t Directory::locate(const Entry& entry, Window& file) const {
 
 const char* Window::bytes(std::uint64_t at, std::size_t size) {
   if (at < at_ || at - at_ > held_.size() || size > held_.size() - (at - at_)) {
-    held_.resize(std::max(size, kWindow));
+    const bool close = at >= at_ && at - at_ < held_.size() + kWindow;
+    ahead_ = close ? std::min(2 * ahead_, kWidest) : kWindow;
+    held_.resize(std::max(size, ahead_));
     at_ = at;
     std::size_t done = 0;
     while (done < size) {

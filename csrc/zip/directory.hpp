@@ -50,6 +50,7 @@ class Window {
   int failure_ = 0;
   std::uint64_t at_ = 0;
   std::vector<char> held_;
+  std::size_t ahead_ = 0;  // bytes of the last read: more and more while reads follow each other closely
 };
 
 class Directory {

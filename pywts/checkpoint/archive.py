@@ -57,29 +57,33 @@ class Archive:
             raise self._damaged(f"the directory has {size} bytes, too few for {count} files")
         records = file.read(offset, size)
         try:
-            self._directory = ArchiveDirectory(records, offset, count)
+            self.directory = ArchiveDirectory(records, offset, count)
         except ArchiveError as error:
             raise self._in_words(error) from None
 
     def names(self) -> list[str]:
         """The files' names, in the order of the directory; a byte that is no text stands as a surrogate."""
-        return self._directory.names()
+        return self.directory.names()
+
+    def names_ending(self, end: str) -> list[str]:
+        """Those of the names that end so."""
+        return self.directory.names_ending(end)
 
     def records(self) -> list[tuple[str, int, int, int]]:
         """(name, packed bytes, bytes, CRC32) of every file, as the directory has them."""
-        return self._directory.records()
+        return self.directory.records()
 
     def find(self, name: str) -> Entry | None:
         """An entry, its local header compared with the directory; None where no file has the name."""
         try:
-            found = self._directory.find(name, self.file.descriptor)
+            found = self.directory.find(name, self.file.descriptor)
         except ArchiveError as error:
             raise self._in_words(error) from None
         return None if found is None else Entry(name, *found)
 
-    def stored(self, folder: str) -> dict[str, tuple[int, int, int]]:
-        """All stored entries of a folder: {name in it: (offset, size, CRC32)}; one with a broken header is missing."""
-        return self._directory.stored(folder, self.file.descriptor)
+    def sound(self) -> list[str]:
+        """The names of all stored entries whose headers are as they should be."""
+        return self.directory.sound(self.file.descriptor)
 
     def read(self, entry: Entry, limit: int) -> bytes:
         """An entry's content, inflated and checked against its CRC32 (0 means that none was computed)."""

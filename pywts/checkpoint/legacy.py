@@ -13,7 +13,7 @@ import sys
 from ..errors import CheckpointError, LimitError, shown
 from ..tensor import Storage
 from .objects import sequence, value_of
-from .persistent import storage_dtype, storage_id
+from .persistent import Told, storage_dtype, storage_id
 from .pickled import CutShort, PickledCheckpoint, parse
 from .rebuild import item_size_of
 
@@ -80,6 +80,7 @@ class LegacyStorages:
 
     def __init__(self, file: SourceFile, root: Node, keys: Node, start: int) -> None:
         self._file = file
+        self._told = Told()
         self._places: dict[str, tuple[int, int]] = {}
         """key -> offset and size of its bytes"""
         sizes = self._sizes(root)
@@ -118,8 +119,9 @@ class LegacyStorages:
             self._file.read(position, min(4, self._file.size - position)) == b"PK\x03\x04" and tail[:4] == b"PK\x05\x06"
         )
 
-    def find(self, key: str, dtype: str, numel: int) -> Storage:  # noqa: ARG002  (compared when it was opened)
+    def find(self, key: str, dtype: str, numel: int) -> Storage:
         """The storage ``key``."""
+        self._told.compare(key, dtype, numel)
         place = self._places.get(key)
         if place is None:
             raise self._damaged(f"has no storage {shown(key)}")

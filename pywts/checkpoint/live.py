@@ -86,6 +86,10 @@ class LiveCheckpoint:
             return _array(value, name)
         return None
 
+    def usual_tensors(self, names: list[str], values: list[Any]) -> list[Tensor | None]:  # noqa: ARG002
+        """None for each: what a live tensor is, it is asked itself."""
+        return [None] * len(values)
+
     def trainable(self, value: Any) -> bool | None:
         """Whether a tensor requires a gradient; None for an array."""
         return bool(value.requires_grad) if _is_torch_tensor(value) else None

@@ -43,22 +43,20 @@ def mapping(node: object) -> dict[Any, Any] | None:
     node = _untagged(node)
     kind = kind_of(node)
     if kind == "dict":
-        return dict(_bounded(node).entries)
+        return _bounded(node).mapping
     if kind != "call":
         return None
-    entries = _bounded(node).entries
+    entries = _bounded(node).mapping
     if _called(node) in MAPPINGS:
-        result = {}
         for argument in arguments(node)[-1:]:
-            result.update(_pairs(argument))
-        result.update(entries)
-        return result
-    return dict(entries) if entries else None
+            return {**_pairs(argument), **entries}
+        return entries
+    return entries or None
 
 
 def _pairs(node: object) -> dict[Any, Any]:
     if kind_of(node) == "dict":
-        return dict(_bounded(node).entries)
+        return _bounded(node).mapping
     result = {}
     for item in sequence(node) or ():
         pair = sequence(item)

@@ -77,6 +77,18 @@ def storage_dtype(name: str) -> str:
     return dtype
 
 
+class Told:
+    """What the first tensor of each storage tells of it, by key: those that follow must tell the same."""
+
+    def __init__(self) -> None:
+        self._first: dict[str, tuple[str, int]] = {}
+
+    def compare(self, key: str, dtype: str, numel: int) -> None:
+        """ValueError where another dtype or size was told before."""
+        if self._first.setdefault(key, (dtype, numel)) != (dtype, numel):
+            raise ValueError(f"tells another dtype or size of the storage {shown(key)} than one before it")
+
+
 def module_class(node: Any) -> Any:
     """The class that a whole module's persistent id brings: a node, or the name that its text tells; else None."""
     if kind_of(node) != "persistent":

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from .rebuild import FindStorage
     from .state_dict import Parts
 
+    UsualTensors = Callable[[list[str], list[Any]], list[Tensor | None]]
+
 
 CUT_SHORT = ("the pickle is cut short", "the pickle ends without a STOP", "a frame is longer than the pickle")
 """What the machine says of a pickle that goes on where its data ends."""
@@ -50,7 +52,15 @@ class PickledCheckpoint:
     unnamed: str | None = None
 
     def __init__(
-        self, name: str, kind: str, root: Any, find_storage: FindStorage, limits: Limits, close: Callable[[], None]
+        self,
+        name: str,
+        kind: str,
+        root: Any,
+        find_storage: FindStorage,
+        limits: Limits,
+        close: Callable[[], None],
+        *,
+        usual_tensors: UsualTensors | None = None,
     ) -> None:
         self.name = name
         self.kind = kind
@@ -59,6 +69,7 @@ class PickledCheckpoint:
         self.limits = limits
         self._mappings: dict[int, dict[Any, Any] | None] = {}
         self._rebuilder = Rebuilder(name, find_storage, limits)
+        self._usual_tensors = usual_tensors
         self.close = close
 
     def _ask(self, view: Callable[[Any], Any], value: Any) -> Any:
@@ -122,6 +133,10 @@ class PickledCheckpoint:
             return self._rebuilder.tensor(value, name)
         except TooMany as error:
             raise LimitError(f"{self.name}: tensor {shown(name)}: {error}") from None
+
+    def usual_tensors(self, names: list[str], values: list[Any]) -> list[Tensor | None]:
+        """The described tensors, many at once; None for each whose record has not its usual form, or that is none."""
+        return [None] * len(values) if self._usual_tensors is None else self._usual_tensors(names, values)
 
     def trainable(self, value: Any) -> bool | None:
         """Whether a tensor requires a gradient, as far as the call that would rebuild it tells."""

@@ -41,7 +41,8 @@ if TYPE_CHECKING:
     from .persistent import StorageId
 
     FindStorage = Callable[[str, str, int], Storage]
-    """(key, dtype or "" for an untyped one, elements) -> the storage"""
+    """(key, dtype or "" for an untyped one, elements) -> the storage; ValueError where another dtype or number of
+    elements was told of it before"""
 
 _WRAPPING_DEPTH = 16
 """A Parameter of a subclass of a device's tensor is three calls deep; a file that goes further means no good."""
@@ -70,8 +71,6 @@ class Rebuilder:
         self._limits = limits
         self._storages: dict[StorageId, tuple[Storage, str]] = {}
         self._embedded: dict[object, tuple[Storage, str]] = {}
-        self._first: dict[str, tuple[str, int]] = {}
-        """what the first tensor of each storage told of it, class and size, by key"""
 
     def is_tensor(self, node: object) -> bool:
         """Whether a node is a tensor, exportable or not; storages are not looked at."""
@@ -243,9 +242,10 @@ class Rebuilder:
         dtype = STORAGE_DTYPES.get(kind)
         if dtype is None:
             raise self._error(name, f"has a storage of the unknown type torch.{shown(kind)}")
-        if self._first.setdefault(key, (kind, numel)) != (kind, numel):
-            raise self._error(name, f"tells another dtype or size of the storage {shown(key)} than one before it")
-        storage = self._find_storage(key, dtype, numel)
+        try:
+            storage = self._find_storage(key, dtype, numel)
+        except ValueError as error:
+            raise self._error(name, str(error)) from None
         if view is not None:
             storage = self._viewed(name, storage, dtype, view)
         self._storages[found] = storage, dtype

@@ -83,7 +83,8 @@ def _is_scalar(checkpoint: Checkpoint, entry: Any) -> bool:
 
 def state_dict_of_module(checkpoint: Checkpoint, module: Any) -> StateDict:
     """The state_dict of a module that is known by its attributes alone."""
-    result = StateDict([], [])
+    names: list[str] = []
+    values: list[Any] = []
     limits = checkpoint.limits
     # Children wait on a stack, so that deep nesting costs no recursion; the path to each is kept to find cycles.
     waiting: list[tuple[Any, str, tuple[Any, ...]]] = [(module, "", ())]
@@ -93,7 +94,7 @@ def state_dict_of_module(checkpoint: Checkpoint, module: Any) -> StateDict:
     while waiting:
         current, prefix, path = waiting.pop()
         visits += 1
-        if visits + len(result.items) > limits.tensors:
+        if visits + len(names) > limits.tensors:
             raise LimitError(f"{checkpoint.name}: more than {limits.tensors} modules and tensors in one state_dict")
         if len(path) > limits.depth:
             raise LimitError(f"{checkpoint.name}: modules nest deeper than the limit of {limits.depth}")
@@ -105,11 +106,19 @@ def state_dict_of_module(checkpoint: Checkpoint, module: Any) -> StateDict:
             known[current] = checkpoint.usual_parts(current) or _parts(checkpoint, current, prefix)
         tensors, children, has_hooks = known[current]
         for name, value in tensors:
-            _add(checkpoint, result, prefix + name, value)
+            names.append(prefix + name)
+            values.append(value)
         if has_hooks:
             hooked.append(prefix.rstrip(".") or "the module itself")
         below = (*path, current)
         waiting.extend([(child, f"{prefix}{name}.", below) for name, child in reversed(children)])
+    result = StateDict([], [])
+    for name, value, found in zip(names, values, _tensors(checkpoint, names, values), strict=True):
+        if found is not None:
+            result.items.append(found)
+        elif checkpoint.plain(value) is not None:
+            what = checkpoint.describe(value)
+            raise SelectionError(f"{checkpoint.name}: {shown(name)} should be a tensor and is {what}")
     if hooked:
         result.warnings.append(
             f"{shown(hooked[0])} has state_dict hooks, which only its class can run: names or values may differ from "
@@ -135,17 +144,19 @@ def state_dict_of_mapping(checkpoint: Checkpoint, value: Any) -> StateDict:
     entries = checkpoint.mapping(value) or {}
     if len(entries) > checkpoint.limits.tensors:
         raise LimitError(f"{checkpoint.name}: more than {checkpoint.limits.tensors} tensors in one state_dict")
-    result = StateDict([], [])
     skipped = []
-    for name, entry in entries.items():
-        if not isinstance(name, (str, int)):
-            skipped.append(f"an entry under {checkpoint.describe(name)}")
-            continue
-        found = checkpoint.tensor(entry, str(name))
-        if found is not None:
-            result.items.append(found)
-        else:
-            skipped.append(f"{shown(name, 60)} ({checkpoint.describe(entry)})")
+    if not set(map(type, entries)) <= {str, int}:
+        skipped = [f"an entry under {checkpoint.describe(key)}" for key in entries if not isinstance(key, (str, int))]
+        entries = {key: entry for key, entry in entries.items() if isinstance(key, (str, int))}
+    names, values = list(map(str, entries)), list(entries.values())
+    items = _tensors(checkpoint, names, values)
+    if not all(items):
+        skipped += [
+            f"{shown(name, 60)} ({checkpoint.describe(entry)})"
+            for name, entry, found in zip(names, values, items, strict=True)
+            if found is None
+        ]
+    result = StateDict([found for found in items if found is not None], [])
     if skipped:
         more = f" and {len(skipped) - 5} more" if len(skipped) > 5 else ""
         result.warnings.append(f"left out what is no tensor: {', '.join(skipped[:5])}{more}")
@@ -164,10 +175,10 @@ def _table(checkpoint: Checkpoint, value: Any, prefix: str, table: str) -> dict[
     return entries
 
 
-def _add(checkpoint: Checkpoint, result: StateDict, name: str, value: Any) -> None:
-    found = checkpoint.tensor(value, name)
-    if found is None:
-        if checkpoint.plain(value) is None:
-            return
-        raise SelectionError(f"{checkpoint.name}: {shown(name)} should be a tensor and is {checkpoint.describe(value)}")
-    result.items.append(found)
+def _tensors(checkpoint: Checkpoint, names: list[str], values: list[Any]) -> list[Tensor | Refused | None]:
+    """``checkpoint.tensor`` of each, those in their usual form at once."""
+    found: list[Tensor | Refused | None] = [*checkpoint.usual_tensors(names, values)]
+    for index, usual in enumerate(found):
+        if usual is None:
+            found[index] = checkpoint.tensor(values[index], names[index])
+    return found

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import sys
 
+from .._core import StoredStorages
 from ..errors import CheckpointError, LimitError, shown
-from ..tensor import Storage, memory_storage, spilled_storage
+from ..tensor import ITEM_SIZES, Storage, Tensor, memory_storage, spilled_storage
+from .allowlist import STORAGE_DTYPES
 from .archive import Archive, Entry
+from .persistent import Told
 from .pickled import PickledCheckpoint, parse
 from .rebuild import item_size_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from ..limits import Limits
     from .files import SourceFile
+
+_CLASSES = {name: (dtype, ITEM_SIZES[dtype]) for name, dtype in STORAGE_DTYPES.items() if dtype in ITEM_SIZES}
+"""The dtype, and the bytes of an element, of each class of storages from which a .wts can be written."""
 
 _IN_MEMORY = 64 << 20
 """A deflated storage up to this size is inflated into memory, a larger one into an unnamed temporary file."""
@@ -22,7 +30,7 @@ _IN_MEMORY = 64 << 20
 def root_of(archive: Archive) -> str | None:
     """The archive's one top folder that holds a ``data.pkl``, or None."""
     suffix = "/data.pkl"
-    roots = [name[: -len(suffix)] for name in archive.names() if name.endswith(suffix) and name.count("/") == 1]
+    roots = [name[: -len(suffix)] for name in archive.names_ending(suffix) if name.count("/") == 1]
     if len(roots) > 1:
         raise CheckpointError(
             f"{archive.file.name}: two data.pkl in one archive, under {shown(roots[0])} and {shown(roots[1])}; "
@@ -44,7 +52,9 @@ def open_zip(file: SourceFile, archive: Archive, root: str, limits: Limits) -> P
     if end != entry.size:
         raise CheckpointError(f"{file.name}: data.pkl goes on after its end, at byte {end}; the checkpoint is damaged")
     storages = ZipStorages(archive, f"{root}/data/", is_swapped(archive, root), limits)
-    return PickledCheckpoint(file.name, "zip archive", node, storages.find, limits, file.close)
+    return PickledCheckpoint(
+        file.name, "zip archive", node, storages.find, limits, file.close, usual_tensors=storages.usual_tensors
+    )
 
 
 def is_swapped(archive: Archive, root: str) -> bool:
@@ -64,17 +74,25 @@ class ZipStorages:
         self._folder = folder
         self._swapped = swapped
         self._limits = limits
-        self._stored = archive.stored(folder)
+        label = folder if folder.isprintable() else shown(folder)
+        raw = folder.encode("utf-8", "surrogateescape")
+        self._stored = StoredStorages(
+            archive.directory, raw, label, archive.file.descriptor, swapped, _CLASSES, Storage, Tensor
+        )
+        self._told = Told()
+
+    def usual_tensors(self, names: list[str], values: list[Any]) -> list[Tensor | None]:
+        """The tensors that nodes would be; None for each that is not in torch's usual form, or lies elsewhere."""
+        return self._stored.describe(names, values)
 
     def find(self, key: str, dtype: str, numel: int) -> Storage:
         """The storage ``key`` of ``numel`` elements (bytes, where ``dtype`` is "")."""
         file = self._archive.file
         size = numel * item_size_of(dtype)
-        place = self._stored.get(key)
-        if place is not None and place[1] >= size:
-            name = self._folder + key
-            label = name if name.isprintable() else shown(name)
-            return Storage(label, size, file=file.descriptor, file_offset=place[0], swapped=self._swapped, entry=place)
+        found = self._stored.find(key, dtype, numel, item_size_of(dtype)) if key.isascii() else None
+        if found is not None:
+            return found
+        self._told.compare(key, dtype, numel)
         name = self._folder + key
         entry = self._archive.find(name)
         if entry is None:

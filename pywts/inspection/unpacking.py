@@ -313,7 +313,7 @@ class Unpacked:
 
     def _storages(self, archive: Archive, names: list[str], folders: set[str], where: str) -> None:
         """Compare the headers of storages with the directory; their content is left alone."""
-        fine = {folder + key for folder in folders for key in archive.stored(folder)}
+        fine = set(archive.sound()) if folders else set()
         for name in names:
             if name not in fine and _is_storage(name, folders):
                 try:
