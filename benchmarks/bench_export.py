@@ -24,7 +24,7 @@ from measuring import (
     in_turns,
     interpreter,
     keep_table,
-    kernel_lines,
+    kernel_rates,
     peak_memory,
     pywts_script,
     run,
@@ -48,7 +48,7 @@ def main() -> int:
         folder.mkdir(parents=True, exist_ok=True)
         results = {
             "machine": provenance(folder),
-            "encode": encode_rows(folder),
+            "encode": encode_rows(),
             "export": [row for model in models(folder) for row in export_rows(model, folder, arguments.rounds)],
         }
     unequal = [row for row in [*results["encode"], *results["export"]] if row.get("equal") is False]
@@ -68,9 +68,11 @@ def main() -> int:
 # ------------------------------------------------------------------------------------------------------------- encode
 
 
-def encode_rows(folder: Path) -> list[dict[str, object]]:
+def encode_rows() -> list[dict[str, object]]:
     """Kernels in C++ (L2, DRAM) and ``pywts.encode`` into fresh memory, against ``bytes.hex`` and the struct loop."""
     import numpy
+
+    import pywts
 
     rng = numpy.random.default_rng(1)
     rows: list[dict[str, object]] = []
@@ -78,7 +80,7 @@ def encode_rows(folder: Path) -> list[dict[str, object]]:
         "L2": _hex_rate(rng.standard_normal(32 * 1024, dtype=numpy.float32), 200),
         "DRAM": _hex_rate(rng.standard_normal(32 * 1024 * 1024, dtype=numpy.float32), 3),
     }
-    for measured in kernel_lines(folder):
+    for measured in kernel_rates("(encode|copy)/.*/(L2|DRAM)"):
         measured["times_bytes_hex"] = measured["bytes_per_second"] / hex_rate[measured["where"]]
         rows.append(measured)
 
@@ -86,9 +88,7 @@ def encode_rows(folder: Path) -> list[dict[str, object]]:
     expected = StringIO()
     struct_seconds = seconds(lambda: rivals.struct_two_writes(expected, values))
     text_digest = hashlib.sha256(expected.getvalue().encode()).hexdigest()
-    for kernel in dict.fromkeys(str(row["kernel"]) for row in rows):
-        if kernel == "memcpy":
-            continue
+    for kernel in [kernel.name for kernel in pywts.kernels() if kernel.supported]:
         script = (
             "import sys, json, hashlib, numpy, pywts\nfrom time import perf_counter\n"
             "values = numpy.random.default_rng(1)\n"
@@ -199,7 +199,7 @@ def tables(results: dict[str, object]) -> str:
     ]
     encode = results["encode"]
     assert isinstance(encode, list)
-    for row in sorted(encode, key=lambda row: "fresh" not in row["where"]):
+    for row in sorted(encode, key=lambda row: ("fresh" not in row["where"], row["where"] != "L2")):
         times = [f"{row[key]:.0f}" if key in row else "" for key in ("times_struct", "times_bytes_hex")]
         lines.append(
             f"| {row['kernel']}, {row['where']} | {row['bytes_per_second'] / 1e9:.1f} | {times[0]} | {times[1]} |"

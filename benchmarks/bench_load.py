@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 from machine import ROOT, provenance
-from measuring import interpreter, keep_table, run
+from measuring import google_benchmark, interpreter, keep_table, run
 from subjects import yolo
 
 STREAM = r"""
@@ -55,17 +54,27 @@ int main(int, char** arguments) {
 """
 """What programs do now, with 4 bytes a value, where most take 8: prints its seconds and the sum of all bits."""
 
+IFSTREAM = "std::ifstream >> std::hex"
+
 SCRIPTS = {
     "pywts.load": "weights = pywts.load(wts)",
-    "pywts.open": "weights = pywts.open(wts)",
+    "pywts.open, nothing read yet": "weights = pywts.open(wts)",
     "pywts.open, one small tensor": "weights = pywts.open(wts); array = weights[small]",
-    "pywts.verify, the checkpoint": "verified = pywts.verify(wts, source); assert verified.equal",
-    "pywts.verify, the sidecar": "verified = pywts.verify(wts); assert verified.equal",
+    "pywts.verify against the checkpoint": "verified = pywts.verify(wts, source); assert verified.equal",
+    "pywts.verify against the sidecar": "verified = pywts.verify(wts); assert verified.equal",
 }
 """Each is timed some times in an interpreter of its own, after a small file has been read. What a load returned is
 given back to the system before the next: its memory is fresh each time."""
 
 _TIMES = 5
+
+INTO = {
+    "stream": IFSTREAM,
+    "into_warm_buffer": "`wts.hpp`, into a buffer that was written to before",
+    "into_fresh_memory": "`wts.hpp`, into memory that the system has yet to give",
+}
+THREADS = {"one_thread": "1", "all_threads": "all"}
+"""How the table calls what cpp/read_weights.cpp times, in its order."""
 
 TIMED = """
 import json, sys, numpy, pywts
@@ -99,17 +108,17 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="pywts-bench-") as temporary:
         folder = arguments.folder or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
-        results = {"machine": provenance(folder), "load": rows(folder, arguments.rounds)}
+        results: dict[str, Any] = {"machine": provenance(folder), **rows(folder, arguments.rounds)}
     if not arguments.no_results:
         target = ROOT / "benchmarks" / "results" / "load.json"
         target.parent.mkdir(exist_ok=True)
         target.write_text(json.dumps(results, indent=1) + "\n")
-        keep_table("docs/performance.md", "load", table(results))
-    print(table(results))
+        keep_table("docs/performance.md", "load", tables(results))
+    print(tables(results))
     return 0 if all(row.get("equal", True) for row in results["load"]) else 1
 
 
-def rows(folder: Path, rounds: int) -> list[dict[str, object]]:
+def rows(folder: Path, rounds: int) -> dict[str, list[dict[str, Any]]]:
     """All contenders over the .wts of a model of 68 M parameters."""
     import pywts
 
@@ -123,79 +132,78 @@ def rows(folder: Path, rounds: int) -> list[dict[str, object]]:
     reader.with_suffix(".cpp").write_text(STREAM)
     run(["c++", "-O2", "-std=c++17", "-o", str(reader), str(reader.with_suffix(".cpp"))])
 
-    found: dict[str, list[list[float]]] = {name: [] for name in ("std::ifstream >> std::hex", *SCRIPTS)}
+    found: dict[str, list[list[float]]] = {name: [] for name in (IFSTREAM, *SCRIPTS)}
     for _ in range(rounds):
-        found["std::ifstream >> std::hex"].append(json.loads(run([str(reader), str(wts)]).stdout))
+        found[IFSTREAM].append(json.loads(run([str(reader), str(wts)]).stdout))
         for name, work in SCRIPTS.items():
             script = TIMED.format(work=work, times=_TIMES)
             done = run([*interpreter(), "-c", script, str(wts), str(source), small, str(tiny)])
             found[name].append(json.loads(done.stdout))
-    sums = {int(one[1]) for name in ("std::ifstream >> std::hex", "pywts.load") for one in found[name]}
+    sums = {int(one[1]) for name in (IFSTREAM, "pywts.load") for one in found[name]}
     medians = {name: statistics.median(one[0] for one in all_of) for name, all_of in found.items()}
-    result: list[dict[str, object]] = []
+    result: list[dict[str, Any]] = []
     for name, seconds in medians.items():
-        row: dict[str, object] = {
+        row: dict[str, Any] = {
             "what": name,
             "seconds": seconds,
             "text_bytes": exported.bytes,
             "values": exported.values,
-            "times_ifstream": medians["std::ifstream >> std::hex"] / seconds,
+            "times_ifstream": medians[IFSTREAM] / seconds,
             "times_load": medians["pywts.load"] / seconds,
         }
-        if name in ("std::ifstream >> std::hex", "pywts.load"):
+        if name in (IFSTREAM, "pywts.load"):
             row["equal"] = len(sums) == 1
         elif "open" in name:
             row["bytes_read"] = max(one[2] for one in found[name])
         else:
             row["equal"] = {one[3] for one in found[name]} == {exported.values}
         result.append(row)
-    result += in_cpp(folder, wts)
+    header = header_rows(wts)
     for path in (wts, tiny, Path(f"{wts}.json")):
         path.unlink()
-    return result
+    return {"load": result, "header": header}
 
 
-def in_cpp(folder: Path, wts: Path) -> list[dict[str, object]]:
-    """The header's own benchmark over the same file, where Google Benchmark is installed."""
-    build = folder / "cpp"
-    run(["cmake", "-S", str(ROOT), "-B", str(build), "-DPYWTS_PYTHON=OFF", "-DPYWTS_BENCHMARKS=ON"])
-    if subprocess.run(["cmake", "--build", str(build), "--target", "read_weights"], capture_output=True).returncode:
-        print("Google Benchmark is not here: wts.hpp by itself is not timed", file=sys.stderr)
-        return []
-    command = [
-        str(next(build.rglob("read_weights"))),
-        "--benchmark_format=json",
-        "--benchmark_repetitions=5",
-        "--benchmark_enable_random_interleaving=true",
-        "--benchmark_filter=stream|into_",
-    ]
-    told = json.loads(run(command, env={**os.environ, "WTS_BENCHMARK_FILE": str(wts)}).stdout)
-    medians = {x["run_name"]: x["real_time"] for x in told["benchmarks"] if x.get("aggregate_name") == "median"}
-    stream = next(time for name, time in medians.items() if name.startswith("stream"))
-    return [
-        {"what": f"wts.hpp: {name}", "seconds": time / 1e3, "times_ifstream": stream / time}
-        for name, time in medians.items()
-    ]
+def header_rows(wts: Path) -> list[dict[str, Any]]:
+    """``wts.hpp`` by itself over the same file; nothing where Google Benchmark is not installed."""
+    _, medians = google_benchmark("read_weights", "stream|into_", 5, {"WTS_BENCHMARK_FILE": str(wts)})
+    rows = []
+    for one in medians:
+        into, *rest = one["run_name"].split("/")
+        kernel, threads = ("", "one_thread") if into == "stream" else rest[:2]
+        rows.append({"into": into, "threads": threads, "kernel": kernel, "seconds": one["real_time"] / 1000})
+    for row in rows:
+        row["times_ifstream"] = rows[0]["seconds"] / row["seconds"]  # the stream is the first
+    return sorted(rows, key=lambda row: ([*INTO].index(row["into"]), [*THREADS].index(row["threads"])))
 
 
-def table(results: dict[str, object]) -> str:
-    """The rows, in Markdown."""
+def tables(results: dict[str, Any]) -> str:
+    """The way back from Python and, if it was timed, by the header alone, in Markdown."""
     machine = results["machine"]
-    found = results["load"]
-    assert isinstance(machine, dict)
-    assert isinstance(found, list)
     lines = [
         f"Measured on {machine['processor']}, {machine['cores']} cores, {machine['file system']}, {machine['system']}, "
-        f"Python {machine['python']}, {machine['compiler']}; commit {machine['commit']}. Medians of one run.",
+        f"Python {machine['python']}, {machine['compiler']}; commit {machine['commit']}. Medians of one run. The file "
+        "has 68 M values, 615 MB of text, and lies in the page cache.",
         "",
-        "| 68 M values, 615 MB of text | ms | times the `ifstream` | times the load | read |",
+        "| done once | ms | times as fast as the `ifstream` | time, the load's being 1 | bytes read |",
         "| --- | ---: | ---: | ---: | ---: |",
     ]
-    for row in found:
-        share = f"{1 / row['times_load']:.3f}" if "times_load" in row else ""
-        read = f"{row['bytes_read'] / 1000:.0f} kB" if "bytes_read" in row else ""
+    for row in results["load"]:
+        read = f"{row['bytes_read'] / 1000:,.0f} kB" if "bytes_read" in row else ""
         lines.append(
-            f"| {row['what']} | {row['seconds'] * 1000:.2f} | {row['times_ifstream']:.0f} | {share} | {read} |"
+            f"| {row['what']} | {row['seconds'] * 1000:,.1f} | {row['times_ifstream']:,.0f} | "
+            f"{1 / row['times_load']:.2f} | {read} |"
+        )
+    if results["header"]:
+        lines += [
+            "",
+            "| all values in C++, by | threads | kernel | ms | times as fast as the `ifstream` |",
+            "| --- | --- | --- | ---: | ---: |",
+        ]
+    for row in results["header"]:
+        lines.append(
+            f"| {INTO[row['into']]} | {THREADS[row['threads']]} | {row['kernel']} | {row['seconds'] * 1000:,.1f} | "
+            f"{row['times_ifstream']:,.0f} |"
         )
     return "\n".join(lines)
 

@@ -86,12 +86,48 @@ def peak_memory(command: list[str]) -> int:
     return int(run([*interpreter(), "-c", script, *command]).stdout.split()[-1]) * 1024
 
 
-def kernel_lines(folder: Path) -> list[dict[str, Any]]:
-    """Every kernel's rate from L2 and from DRAM, and memcpy's, by the benchmark in C++."""
-    build = folder / "cpp"
+def google_benchmark(
+    target: str, only: str, rounds: int, env: Mapping[str, str] | None = None
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Run the benchmarks of a program of cpp/ whose name ``only``, a regular expression, is found in, all in turn.
+
+    Gives the program's context and the median of each benchmark, in the program's order, as Google Benchmark's JSON has
+    them; nothing, and a line on standard error, where Google Benchmark is not installed.
+    """
+    build = ROOT / "build" / "benchmarks"
     run(["cmake", "-S", str(ROOT), "-B", str(build), "-DPYWTS_PYTHON=OFF", "-DPYWTS_BENCHMARKS=ON"])
-    run(["cmake", "--build", str(build), "--target", "encode_kernels", "--parallel"])
-    return [json.loads(line) for line in run([str(next(build.rglob("encode_kernels")))]).stdout.splitlines()]
+    if "benchmark_DIR-NOTFOUND" in (build / "CMakeCache.txt").read_text():
+        print(f"SKIPPED {target}: Google Benchmark (libbenchmark-dev) is not installed", file=sys.stderr)
+        return {}, []
+    run(["cmake", "--build", str(build), "--target", target, "--parallel"])
+    command = [
+        str(build / "benchmarks" / "cpp" / target),
+        f"--benchmark_filter={only}",
+        f"--benchmark_repetitions={rounds}",
+        "--benchmark_enable_random_interleaving=true",
+        "--benchmark_format=json",
+    ]
+    told = json.loads(run(command, env={**os.environ, **(env or {})}).stdout)
+    for one in told["benchmarks"]:
+        if one.get("error_occurred"):
+            raise SystemExit(f"{target}: {one['name']}: {one['error_message']}")
+    medians = [one for one in told["benchmarks"] if one.get("aggregate_name") == "median"]
+    return told["context"], sorted(medians, key=lambda one: int(one["family_index"]))
+
+
+def kernel_rates(only: str = ".", rounds: int = 5) -> list[dict[str, Any]]:
+    """How fast the kernels are by themselves: the jobs of cpp/kernels.cpp whose JOB/KERNEL/PLACE ``only`` is found in.
+
+    Each is job, kernel, where, values, bytes_per_second and, where cycles are counted, bytes_per_cycle, and the cycle
+    that it means. Bytes are those of the text, 9 a value.
+    """
+    context, medians = google_benchmark("kernels", only, rounds)
+    found = []
+    for one in medians:
+        row = dict(zip(("job", "kernel", "where"), one["run_name"].split("/"), strict=False))
+        rates = {name: one[name] for name in ("bytes_per_second", "bytes_per_cycle") if name in one}
+        found.append({**row, "values": round(one["values"]), **rates, "cycle": context["cycle"]})
+    return found
 
 
 def digest(path: Path) -> str:

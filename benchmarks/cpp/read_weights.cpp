@@ -139,19 +139,6 @@ void one_tensor(benchmark::State& state) {
   }
 }
 
-// A kernel by itself, in the second cache.
-void kernel_alone(benchmark::State& state, const wts::kernel* kernel) {
-  constexpr std::size_t kCount = 16384;
-  std::string text;
-  while (text.size() < 9 * kCount) text += " 3f8c0a1b bd01f2e7";
-  std::vector<float> values(kCount);
-  for (auto _ : state) {
-    benchmark::DoNotOptimize(kernel->decode(text.data(), kCount, values.data()));
-    benchmark::ClobberMemory();
-  }
-  state.SetBytesProcessed(static_cast<std::int64_t>(state.iterations() * 9 * kCount));
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -177,7 +164,6 @@ int main(int argc, char** argv) {
       add("into_warm_buffer", into_warm_buffer);
       add("into_fresh_memory", into_fresh_memory);
     }
-    benchmark::RegisterBenchmark(("kernel_alone/" + name).c_str(), kernel_alone, &kernel)->MinTime(0.1);
   }
   benchmark::RegisterBenchmark("open_only", open_only)->Unit(benchmark::kMicrosecond)->UseRealTime()->MinTime(0.1);
   benchmark::RegisterBenchmark("one_tensor", one_tensor)->Unit(benchmark::kMicrosecond)->UseRealTime()->MinTime(0.1);
