@@ -449,6 +449,104 @@ def test_child_of_a_fork_exports_while_threads_of_the_parent_do(source: Path, ou
     assert all(path.read_bytes() == TEXT for path in out.iterdir() if path.name != "m.wts")
 
 
+# ----------------------------------------------------------------------------------- a standard output that is lost
+
+SAYING = {
+    "export": ["export", "{source}"],
+    "export --json": ["export", "{source}", "--json"],
+    "export -n": ["export", "{source}", "-n"],
+    "convert": ["convert", "{source}", "{out}/m.npz"],
+    "inspect": ["inspect", "{source}", "--stats", "--tensors"],
+    "inspect --json": ["inspect", "{source}", "--json"],
+    "inspect --html": ["inspect", "{source}", "--html", "-"],
+    "scan": ["scan", "{source}"],
+    "scan --json": ["scan", "{source}", "--json"],
+    "scan --sarif": ["scan", "{source}", "--sarif"],
+    "verify": ["verify", "{out}/m.wts", "{source}"],
+    "diff": ["diff", "{out}/m.wts", "{source}", "--json"],
+    "batch": ["batch", "{folder}", "-o", "{out}", "--jobs", "1"],
+    "recipes": ["recipes"],
+    "kernels": ["kernels"],
+    "completion": ["completion", "bash"],
+    "version": ["--version"],
+    "help": ["--help"],
+    "help of a command": ["diff", "--help"],
+    "include folder": ["--include-dir"],
+}
+
+
+def saying(name: str, source: Path, out: Path) -> list[str]:
+    """A command line of SAYING."""
+    return [part.format(source=source, out=out, folder=source.parent) for part in SAYING[name]]
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"], ids=["at the end", "at once"])
+@pytest.mark.parametrize("name", SAYING)
+def test_reader_that_went_away(name: str, unbuffered: str, source: Path, out: Path) -> None:
+    """The command ends as one that SIGPIPE ends: silently, by a code that is no answer; its work is done."""
+    if unbuffered and name == "help of a command":  # argparse does not say whether it could
+        return
+    reading, writing = os.pipe()
+    os.close(reading)
+    found = run(
+        *saying(name, source, out), env=environment(PYTHONUNBUFFERED=unbuffered),
+        capture_output=False, stdout=writing, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    os.close(writing)
+    assert (found.returncode, found.stderr) == (141, "")
+    for path in (source.with_suffix(".wts"), out / "m.npz", out / "best.wts"):
+        if path.exists():
+            assert pywts.diff(source, path).equal
+    assert not [x for x in (*names(out), *names(source.parent)) if x.endswith("pywts-part")]
+
+
+@pytest.mark.parametrize("name", SAYING)
+def test_standard_output_on_a_full_disk(name: str, source: Path, out: Path) -> None:
+    """It is said, by a code that is no answer."""
+    with open("/dev/full", "w") as full:
+        found = run(
+            *saying(name, source, out), env=environment(PYTHONUNBUFFERED=""),
+            capture_output=False, stdout=full, stderr=subprocess.PIPE,
+        )  # fmt: skip
+    assert found.stderr == "pywts: standard output cannot be written: No space left on device\n"
+    assert found.returncode == (2 if SAYING[name][0] in ("scan", "verify", "diff") else 1)
+
+
+def test_reader_that_has_enough_of_a_long_answer(tmp_path: Path) -> None:
+    """As of ``pywts inspect m.pt --json | head -c 10``: the pipe does not hold all of it."""
+    many = save(tmp_path / "m.pt", {f"layer.{i}.weight": tensor(OLD["old"]) for i in range(2_000)})
+    for form in ("--json", "--tensors"):
+        process = start("inspect", many, form, env=environment(PYTHONUNBUFFERED=""))
+        assert process.stdout
+        assert process.stdout.read(10)
+        process.stdout.close()
+        process.stdout = None
+        _, stderr = process.communicate(timeout=TIMEOUT)
+        assert (process.returncode, stderr) == (141, b"")
+
+
+def test_verdict_of_scan_is_not_what_a_lost_reader_gives(tmp_path: Path) -> None:
+    """0, 1 and 2 are answers; a pipe that broke is none."""
+    (tmp_path / "found.pkl").write_bytes(b"cos\nsystem\n(S'true'\ntR.")
+    (tmp_path / "clean.pkl").write_bytes(b"N.")
+    for name, code in (("found.pkl", 1), ("clean.pkl", 0)):
+        assert run("scan", tmp_path / name, "-q").returncode == code
+        reading, writing = os.pipe()
+        os.close(reading)
+        assert run("scan", tmp_path / name, capture_output=False, stdout=writing).returncode == 141
+        assert run("scan", tmp_path / name, "-q", capture_output=False, stdout=writing).returncode == code
+        os.close(writing)
+
+
+def test_error_is_said_where_standard_output_is_lost(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    found = run("verify", tmp_path / "no.wts", tmp_path / "no.pt", capture_output=False, stdout=writing, stderr=-1)
+    os.close(writing)
+    assert found.returncode == 2
+    assert "No such file" in found.stderr
+
+
 # ---------------------------------------------------------------------------------------------- nothing is left
 
 COMMANDS = {

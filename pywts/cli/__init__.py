@@ -43,8 +43,76 @@ def program() -> int:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run a command line and return its exit code: 0 done, 1 failed, 2 usage, 130 on SIGINT, 143 on SIGTERM."""
+    """Run a command line and return its exit code.
+
+    0 done, 1 failed, 2 usage; 130 on SIGINT, 143 on SIGTERM, and 141 where the reader of standard output went away.
+    """
+    import os
+    from _signal import SIGTERM, signal  # type: ignore[import-not-found]  # the module above it imports enum
+
+    from ..errors import Error, OptionError
+
     arguments = sys.argv[1:] if argv is None else argv
+    failed = 2 if arguments[:1] in (["verify"], ["diff"], ["scan"]) else 1  # there, 1 is an answer
+
+    def terminated(*_: object) -> None:
+        raise SystemExit(143)
+
+    signal(SIGTERM, terminated)
+    if sys.stderr is None:  # closed: print() would take standard output for it
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
+    if hasattr(sys.stdout, "reconfigure"):  # what the terminal's encoding lacks is escaped
+        sys.stdout.reconfigure(errors="backslashreplace")
+    try:
+        code = _answer(arguments)
+        _flush()
+        return code
+    except SystemExit as end:  # argparse's, after its help too, and that of a signal
+        code = int(end.code or 0)
+    except Error as error:
+        complain(error)
+        code = 2 if isinstance(error, OptionError) else 1
+    except KeyboardInterrupt:
+        print("pywts: interrupted; no file was left behind", file=sys.stderr)
+        code = 130
+    except MemoryError:
+        print("pywts: memory ran out; free some, or raise the limit that the process has (ulimit -v)", file=sys.stderr)
+        code = failed
+    except (OSError, ImportError) as error:
+        if _too_many_are_open(error):
+            print("pywts: too many files are open; close some, or raise the limit (ulimit -n)", file=sys.stderr)
+            code = failed
+        elif isinstance(error.__cause__, (KeyboardInterrupt, SystemExit)):  # a signal, while the native module began
+            code = 130 if isinstance(error.__cause__, KeyboardInterrupt) else 143
+        elif isinstance(error, ImportError):
+            raise
+        else:
+            return _unwritable(error) or failed
+    try:
+        _flush()
+    except OSError as error:
+        lost = _unwritable(error)
+        return code or lost or failed
+    return code
+
+
+def _flush() -> None:
+    if sys.stdout is not None:
+        sys.stdout.flush()
+
+
+def _unwritable(error: OSError) -> int:
+    """Let go of standard output, whose reader went away (141, as a shell tells of SIGPIPE) or whose disk is full (0)."""
+    import os
+
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if isinstance(error, BrokenPipeError):
+        return 141
+    print(f"pywts: standard output cannot be written: {error.strerror}", file=sys.stderr)
+    return 0
+
+
+def _answer(arguments: list[str]) -> int:
     command, rest = (arguments[0], arguments[1:]) if arguments else ("", [])
     if command in ("", "-h", "--help", "help"):
         _print_help()
@@ -61,54 +129,10 @@ def main(argv: list[str] | None = None) -> int:
         return 0
     if command not in COMMANDS:
         return _unknown(command)
-    return _guarded(command, rest)
+    from importlib import import_module
 
-
-def _guarded(command: str, arguments: list[str]) -> int:
-    import os
-    from _signal import SIGTERM, signal  # type: ignore[import-not-found]  # the module above it imports enum
-
-    from ..errors import Error, OptionError
-
-    failed = 2 if command in ("verify", "diff", "scan") else 1  # there, 1 is an answer
-
-    def terminated(*_: object) -> None:
-        raise SystemExit(143)
-
-    signal(SIGTERM, terminated)
-    if sys.stderr is None:  # closed: print() would take standard output for it
-        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
-    if hasattr(sys.stdout, "reconfigure"):  # what the terminal's encoding lacks is escaped
-        sys.stdout.reconfigure(errors="backslashreplace")
-    try:
-        from importlib import import_module
-
-        code: int = import_module(f".{command}_command", __name__).run(arguments)
-        if sys.stdout is not None:
-            sys.stdout.flush()
-        return code
-    except Error as error:
-        complain(error)
-        return 2 if isinstance(error, OptionError) else 1
-    except KeyboardInterrupt:
-        print("pywts: interrupted; no file was left behind", file=sys.stderr)
-        return 130
-    except MemoryError:
-        print("pywts: memory ran out; free some, or raise the limit that the process has (ulimit -v)", file=sys.stderr)
-        return failed
-    except (OSError, ImportError) as error:
-        if _too_many_are_open(error):
-            print("pywts: too many files are open; close some, or raise the limit (ulimit -n)", file=sys.stderr)
-            return failed
-        if isinstance(error.__cause__, (KeyboardInterrupt, SystemExit)):  # a signal, while the native module began
-            return 130 if isinstance(error.__cause__, KeyboardInterrupt) else 143
-        if isinstance(error, ImportError):
-            raise
-        # standard output: its reader went away, or its disk is full
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if not isinstance(error, BrokenPipeError):
-            print(f"pywts: standard output cannot be written: {error.strerror}", file=sys.stderr)
-        return 1
+    code: int = import_module(f".{command}_command", __name__).run(rest)
+    return code
 
 
 def _too_many_are_open(error: OSError | ImportError) -> bool:
