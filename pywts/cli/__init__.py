@@ -102,7 +102,7 @@ def _flush() -> None:
 
 
 def _unwritable(error: OSError) -> int:
-    """Let go of standard output, whose reader went away (141, as a shell tells of SIGPIPE) or whose disk is full (0)."""
+    """Let go of standard output: 141, as a shell tells of SIGPIPE, where its reader went away, or 0 and a message."""
     import os
 
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
