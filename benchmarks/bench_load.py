@@ -166,7 +166,7 @@ def rows(folder: Path, rounds: int) -> dict[str, list[dict[str, Any]]]:
 
 def header_rows(wts: Path) -> list[dict[str, Any]]:
     """``wts.hpp`` by itself over the same file; nothing where Google Benchmark is not installed."""
-    _, medians = google_benchmark("read_weights", "stream|into_", 5, {"WTS_BENCHMARK_FILE": str(wts)})
+    _, medians = google_benchmark("read_weights", "stream|into_", 7, {"WTS_BENCHMARK_FILE": str(wts)})
     rows = []
     for one in medians:
         into, *rest = one["run_name"].split("/")
