@@ -136,9 +136,11 @@ def __getattr__(name: str) -> object:
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module 'pywts' has no attribute {name!r}")
-    from importlib import import_module
+    import sys
 
-    value = getattr(import_module(f".{home}", __name__), name)
+    module = f"{__name__}.{home}"
+    __import__(module)  # importlib would import warnings first
+    value = getattr(sys.modules[module], name)
     globals()[name] = value
     return value
 
