@@ -12,7 +12,7 @@ from math import fsum
 from . import _core
 from .destination import looks_like_wts
 from .errors import OptionError
-from .exporting import in_words, open_source, path_of
+from .exporting import open_source, path_of
 from .layout import by_name
 from .limits import DEFAULT_LIMITS, Limits
 from .options import SELECTING
@@ -20,6 +20,7 @@ from .reading import WtsFile, WtsStorage, reading, values_of
 from .records import Record
 from .selecting import select
 from .sidecar import looks_like_sidecar, sidecar_path
+from .writing import in_words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from time import perf_counter
 from .comparing import open_if_wts
 from .destination import Destination
 from .errors import OptionError
-from .exporting import export_checkpoint, in_words, open_source, path_of
+from .exporting import export_checkpoint, open_source, path_of
 from .layout import lay_out
 from .limits import DEFAULT_LIMITS, Limits
 from .options import SELECTING
@@ -19,6 +19,7 @@ from .reading import WtsFile, chunks, values_of
 from .records import Record
 from .selecting import select
 from .tensor import contiguous_strides
+from .writing import in_words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from . import _core
 from .checkpoint.live import LiveCheckpoint
 from .errors import Error, TensorError
-from .exporting import kernel_error
 from .limits import DEFAULT_LIMITS
 from .records import Record
 from .tensor import Tensor
+from .writing import kernel_error
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -182,7 +182,7 @@ ROOMS = [
     {"layout", "renaming", "destination"},
     {"checkpoint"},
     {"families"},
-    {"selecting"},
+    {"selecting", "writing"},
     {"exporting", "trusted", "encoding", "reading", "sidecar", "comparing", "keeping"},
     {"converting", "inspection", "pages", "zoo", "ultralytics"},
     {"cli"},

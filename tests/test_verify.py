@@ -205,21 +205,21 @@ def test_value_without_float32_is_blamed_on_its_tensor(tmp_path: Path) -> None:
 def test_export_that_does_not_verify_keeps_the_old_state(
     source: Path, wts: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pywts import exporting
+    from pywts import writing
 
     wts.write_bytes(b"1\nold 1  3f800000\n")
-    run_job = exporting._Job.to_file
+    run_job = writing.Job.to_file
 
     def damaging(job: Any, descriptor: int) -> None:
         run_job(job, descriptor)
         os.pwrite(descriptor, b"1", 2 + len(b"a.weight 6 ") + 1)
 
-    monkeypatch.setattr(exporting._Job, "to_file", damaging)
+    monkeypatch.setattr(writing.Job, "to_file", damaging)
     with pytest.raises(pywts.Error, match=r"read back, it is not what .*best.pt holds: a.weight, value 0 is 10000000"):
         pywts.export(source, verify=True, sidecar=True)
     assert wts.read_bytes() == b"1\nold 1  3f800000\n"
     assert sorted(os.listdir(wts.parent)) == ["best.pt", "best.wts"]
-    monkeypatch.setattr(exporting._Job, "to_file", lambda _, descriptor: os.ftruncate(descriptor, 30))
+    monkeypatch.setattr(writing.Job, "to_file", lambda _, descriptor: os.ftruncate(descriptor, 30))
     with pytest.raises(pywts.Error, match=r"read back, it is not what .*the file is blank|no number of tensors|zeros"):
         pywts.export(source, verify=True)
 

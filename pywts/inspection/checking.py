@@ -8,8 +8,8 @@ from .. import _core
 from ..checkpoint.archive import Archive
 from ..checkpoint.files import SourceFile
 from ..errors import CheckpointError, Error, WtsError, shown
-from ..exporting import in_words
 from ..tensor import Tensor
+from ..writing import in_words
 from .container import ZIPPED
 from .facts import Check, Damage
 

@@ -6,9 +6,9 @@ from math import sqrt
 
 from .. import _core
 from ..comparing import batches
-from ..exporting import in_words
 from ..reading import reading, values_of
 from ..tensor import Refused, Tensor
+from ..writing import in_words
 from .facts import Statistics, TensorFacts
 
 TYPE_CHECKING = False
