@@ -89,7 +89,7 @@ class StoredStorages {
   py::object described(const py::handle& name, const py::handle& node) {
     const std::optional<NodeOfPickle> found = node_of_pickle(node);
     if (!found) return py::none();
-    const auto record = pickle::tensor_record(found->document, found->id);
+    const auto record = pickle::tensor_record(found->document, pickle::without_parameter(found->document, found->id));
     if (!record || record->storage.view) return py::none();
     const Class* kind = class_of(record->storage.class_name);
     if (kind == nullptr) return py::none();

@@ -115,6 +115,17 @@ std::optional<StorageRecord> storage_record(const Document& document, Id id) {
   return record;
 }
 
+Id without_parameter(const Document& document, Id id) {
+  if (document.kind(id) != Kind::call) return id;
+  const Id function = document.function(id);
+  if (function == kNone || document.name(function) != "_rebuild_parameter" ||
+      document.module(function) != "torch._utils") {
+    return id;
+  }
+  const auto arguments = document.items(document.arguments(id));
+  return arguments.empty() ? id : arguments[0];
+}
+
 std::optional<TensorRecord> tensor_record(const Document& document, Id id) {
   if (document.kind(id) != Kind::call) return std::nullopt;
   const Id function = document.function(id);

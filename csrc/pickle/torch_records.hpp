@@ -38,6 +38,9 @@ struct TensorRecord {
 
 std::optional<TensorRecord> tensor_record(const Document& document, Id id);
 
+// The tensor that a Parameter is made of (torch._utils._rebuild_parameter); what is no Parameter is itself.
+Id without_parameter(const Document& document, Id id);
+
 // The state of an nn.Module, as its state_dict would walk it (torch/nn/modules/module.py, _save_to_state_dict): the
 // parameters and buffers that are not None, all of them persistent, then the children that are not None.
 struct ModuleRecord {
