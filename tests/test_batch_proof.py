@@ -18,7 +18,7 @@ import pytest
 from attacks import confuse_by_names, lie_in_archives, lie_in_headers, making, reach_outside, run_code
 from checkpoints import save, tensor
 from midway import _sizes, large_source
-from processes import TIMEOUT, environment, run, start
+from processes import TIMEOUT, environment, python, run, start
 from reference import reference_wts
 
 import pywts
@@ -296,6 +296,45 @@ def test_interrupt_of_the_whole_group_while_workers_start_ends_as_any_other(tmp_
     _, stderr = batch.communicate(timeout=TIMEOUT)
     assert batch.returncode == 130, stderr
     assert b"KeyboardInterrupt" not in stderr
+
+
+def test_batch_that_is_terminated_while_workers_start_ends_in_silence(tmp_path: Path) -> None:
+    (tmp_path / "zoo").mkdir()
+    for number in range(3):
+        large_source(tmp_path / "zoo" / f"{number}.pt")
+    for tracked in (1, 2, 3):  # the tracker of resources, the server of the workers, and the first of them
+        batch = start("batch", tmp_path / "zoo", "-o", tmp_path / "out", "--jobs", "2")
+        deadline = time.monotonic() + TIMEOUT
+        while len(descendants(batch.pid)) < tracked:
+            assert time.monotonic() < deadline
+        batch.terminate()
+        assert batch.communicate(timeout=TIMEOUT)[1] == b""
+        assert batch.returncode == 143
+        assert parts(tmp_path / "out") == []
+
+
+TERMINATED = """
+import os, signal, sys, threading, pywts
+def terminated(*_):
+    print("terminated", sum(name.endswith(".wts") for name in os.listdir(sys.argv[2])))
+    sys.exit(7)
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, terminated)
+    def told(progress):
+        if progress.files_done == 1: os.kill(os.getpid(), signal.SIGTERM)
+    pywts.batch(sys.argv[1], sys.argv[2], jobs=1, progress=told)
+"""
+
+
+def test_handler_of_a_script_is_called_when_the_workers_have_ended(tmp_path: Path) -> None:
+    for number in range(40):
+        small(tmp_path / "zoo" / f"{number}.pt", number)
+    found = python(TERMINATED, tmp_path / "zoo", tmp_path / "out")
+    assert (found.returncode, found.stderr) == (7, "")
+    assert found.stdout.startswith("terminated ")
+    assert len(list((tmp_path / "out").glob("*.wts"))) == int(found.stdout.split()[1]) < 40
+    assert run("batch", tmp_path / "zoo", "-o", tmp_path / "out").returncode == 0
+    assert done_lines(tmp_path / "out") == Counter({f"{number}.wts": 1 for number in range(40)})
 
 
 def test_terminated_batch_exits_with_143_and_its_workers_end(tmp_path: Path) -> None:

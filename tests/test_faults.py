@@ -20,7 +20,7 @@ import numpy
 import pytest
 from checkpoints import save, tensor
 from processes import ELSEWHERE, ROOT, TIMEOUT, command, environment, python, run, start, tool_path
-from reference import reference_wts
+from reference import fast_wts, reference_wts
 
 import pywts
 
@@ -329,33 +329,102 @@ def test_source_that_is_overwritten_while_it_is_read_is_an_error(source: Path, o
 # ---------------------------------------------------------------------------------------------- random moments
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda n: n.name)
-def test_signals_at_random_moments(number: signal.Signals, source: Path, out: Path, seed: int) -> None:
-    """Two hundred in all, from the start of the interpreter to its end."""
-    moments = random.Random(f"{seed} {number}")
-    target, old = out / "m.wts", (out / "m.wts").read_bytes()
-    begun = time.monotonic()
-    assert run("export", source, "-o", target).returncode == 0
-    duration = time.monotonic() - begun
-    ends: set[int] = set()
-    for _ in range(67):
-        target.write_bytes(old)
-        # Files that Python was importing are not its fault, but warnings.
-        process = start("export", source, "-o", target, env=environment(PYTHONWARNINGS="ignore"))
-        time.sleep(moments.uniform(0, 1.1 * duration))
+SIGNALS = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda n: n.name)
+
+
+def struck(arguments: list[str], number: signal.Signals, moment: float, whole_group: bool = False) -> int:
+    """The exit code of a command that a signal meets; what it says is right."""
+    # Files that Python was importing are not its fault, but warnings.
+    process = start(*arguments, env=environment(PYTHONWARNINGS="ignore"), start_new_session=True)
+    time.sleep(moment)
+    if whole_group and process.poll() is None:
+        os.killpg(process.pid, number)
+    else:
         process.send_signal(number)
-        _, stderr = process.communicate(timeout=TIMEOUT)
-        ends.add(process.returncode)
-        # Before pywts has begun the signal ends the process itself, which a shell tells as the same number.
-        if not stderr.startswith((b"Could not import runpy module", b"Fatal Python error: init_")):  # Python's start
-            assert process.returncode in (0, -number, 128 + number), stderr
-        assert target.read_bytes() == TEXT or (process.returncode != 0 and target.read_bytes() == old)
-        if process.returncode == 128 + number:
-            assert b"Traceback" not in stderr
+    _, stderr = process.communicate(timeout=TIMEOUT)
+    # Before pywts has begun the signal ends the process itself, which a shell tells as the same number.
+    if not stderr.startswith((b"Could not import runpy module", b"Fatal Python error: init_")):  # Python's start
+        assert process.returncode in (0, -number, 128 + number), stderr
+    if process.returncode == 128 + number:
+        assert b"Traceback" not in stderr
+    return process.returncode
+
+
+@SIGNALS
+@pytest.mark.parametrize(
+    ("writer", "rounds"), [("export", 67), ("verified", 30), ("safetensors", 30), ("npz", 30), ("pt", 30)]
+)
+def test_signals_at_random_moments(
+    writer: str, rounds: int, number: signal.Signals, source: Path, out: Path, seed: int
+) -> None:
+    """From the start of the interpreter to its end: the destination is as before or whole, and nothing else stays."""
+    moments = random.Random(f"{seed} {number} {writer}")
+    name, arguments_of = WRITERS[writer]
+    target, arguments = out / name, arguments_of(source, out)
+    if not target.exists():
+        pywts.convert(OLD, target)
+    old = target.read_bytes()
+    begun = time.monotonic()
+    assert run(*arguments).returncode == 0
+    duration = time.monotonic() - begun
+    new, left = target.read_bytes(), names(out)
+    ends: set[int] = set()
+    for _ in range(rounds):
+        target.write_bytes(old)
+        code = struck(arguments, number, moments.uniform(0, 1.1 * duration))
+        ends.add(code)
+        assert target.read_bytes() == new or (code != 0 and target.read_bytes() == old)
     assert len(ends) > 1
-    assert run("export", source, "-o", target).returncode == 0
-    assert target.read_bytes() == TEXT
-    assert names(out) == ["m.wts"]
+    assert run(*arguments).returncode == 0
+    assert target.read_bytes() == new
+    assert names(out) == left
+
+
+@SIGNALS
+def test_signals_at_random_moments_of_a_batch(number: signal.Signals, tmp_path: Path, seed: int) -> None:
+    """Thirty, to it alone or to its workers too: every output is as before or whole, and the next run goes on."""
+    zoo, out = tmp_path / "zoo", tmp_path / "out"
+    zoo.mkdir()
+    out.mkdir()
+    new = {}
+    for place in range(6):
+        values = numpy.full(100 if place % 2 else 300_000, place, numpy.float32)
+        save(zoo / f"{place}.pt", {"w": tensor(values)})
+        new[f"{place}.wts"] = fast_wts({"w": values})
+    old = reference_wts(OLD)
+    arguments = ["batch", str(zoo), "-o", str(out), "--jobs", "2"]
+
+    def begin_anew() -> None:
+        for path in out.iterdir():
+            path.unlink()
+        for name in new:
+            (out / name).write_bytes(old)
+
+    durations = []
+    for _ in range(2):  # the first may have imports to compile
+        begin_anew()
+        begun = time.monotonic()
+        assert run(*arguments).returncode == 0
+        durations.append(time.monotonic() - begun)
+    kept = names(out)
+    moments = random.Random(f"{seed} {number} batch")
+    ends: set[int] = set()
+    begin_anew()
+    for _ in range(30):
+        ends.add(struck(arguments, number, moments.uniform(0, min(durations)), moments.random() < 0.5))
+        made = [name for name, text in new.items() if (out / name).read_bytes() == text]
+        assert all(name in made or (out / name).read_bytes() == old for name in new)
+        if len(made) < len(new) and moments.random() < 0.5:
+            continue  # what the next one goes on with
+        found = run(*arguments)
+        assert (found.returncode, found.stderr) == (0, "")
+        assert {name: (out / name).read_bytes() for name in new} == new
+        assert names(out) == kept
+        begin_anew()
+    assert len(ends) > 1
+    for told in ("6 checkpoints to do", "6 done before"):
+        begin_anew() if told.endswith("to do") else None
+        assert told in run(*arguments).stdout
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["SIGINT", "SIGTERM"])

@@ -67,7 +67,8 @@ def batch(
         the outputs may not fit.
 
     A checkpoint that cannot be converted is in the report, and never raises. While it runs, the first Ctrl-C finishes
-    what has begun, the second ends it; the report's ``interrupted`` says so. With processes, call this under
+    what has begun, the second ends it, the third leaves it; the report's ``interrupted`` says so. SIGTERM ends it, too,
+    before it does what the caller's program lets it do. With processes, call this under
     ``if __name__ == "__main__":``, as everything that starts some.
 
     Raises OptionError where the plan is refused: sources that are not there, two on one output, too little room,
@@ -95,6 +96,7 @@ def batch(
         stop = Interrupts()
         if plan.jobs:
             outputs = {job.output for job in plan.jobs}
+            stop = opened.enter_context(interrupts())
             workers = _engine(engine, min(jobs or system.processors(), len(plan.jobs)), timeout, max_memory, scheduler)
             opened.callback(_publish, journal, place)
             opened.callback(storage.drop_unfinished, place, outputs)
@@ -102,7 +104,6 @@ def batch(
             storage.drop_unfinished(place, outputs)
             if planned is not None:
                 planned(plan, workers.about)
-            stop = opened.enter_context(interrupts())
             tasks = [Task(job, place, workers.threads, limits) for job in plan.jobs]
             for entry in run(tasks, workers, stop, fail_fast=fail_fast, progress=progress):
                 journal.append(entry)

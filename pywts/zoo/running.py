@@ -52,23 +52,44 @@ class Interrupts:
 
     def __init__(self) -> None:
         self.count = 0
+        self.ended = False
+        """whether SIGTERM was one of them"""
 
-    def __call__(self, *_: object) -> None:
+    def interrupt(self, *_: object) -> None:
+        """One Ctrl-C; of whom asks a third time nothing is expected but to be gone."""
         self.count += 1
+        if self.count > 2:
+            raise KeyboardInterrupt
+
+    def end(self, *_: object) -> None:
+        """SIGTERM: wait for nothing."""
+        self.count = max(self.count, 2)
+        self.ended = True
 
 
 @contextmanager
 def interrupts() -> Iterator[Interrupts]:
-    """Count Ctrl-C instead of raising KeyboardInterrupt, where that is this thread's to decide."""
+    """Count signals instead of doing what they do, where that is this thread's to decide.
+
+    An exception amid the start or the end of workers would leave some, or their words. What the caller's program does
+    on SIGTERM, if it does something, it does afterwards.
+    """
     counted = Interrupts()
     if threading.current_thread() is not threading.main_thread():
         yield counted
         return
-    before = signal.signal(signal.SIGINT, counted)
+    interrupt, end = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    signal.signal(signal.SIGINT, counted.interrupt)
+    if callable(end):
+        signal.signal(signal.SIGTERM, counted.end)
     try:
         yield counted
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGINT, interrupt)
+        if callable(end):
+            signal.signal(signal.SIGTERM, end)
+            if counted.ended:
+                end(signal.SIGTERM, None)
 
 
 def run(

@@ -200,7 +200,7 @@ void checksum(const Input& input) {
     }
     return supported;
   }();
-  const std::size_t cut = input.size == 0 ? 0 : (input.place << 8 | input.detail) % input.size;
+  const std::size_t cut = input.size == 0 ? 0 : (std::size_t{input.place} << 8 | input.detail) % input.size;
   const auto update = [&](const pywts::Checksum& by) {
     return by.update(by.update(~std::uint32_t{0}, input.bytes, cut), input.bytes + cut, input.size - cut);
   };

@@ -75,7 +75,7 @@ void check_all(const wts::kernel& kernel, unsigned seed) {
     for (std::uint32_t i = half; i < half + 0x2000; ++i) bits.insert(bits.end(), {i, i << 16});
     check_good(kernel, bits, random() % 64, random);
   }
-  for (const std::size_t count : {1, 7, 8, 15, 16, 17, 35, 64}) {
+  for (const std::size_t count : std::initializer_list<std::size_t>{1, 7, 8, 15, 16, 17, 35, 64}) {
     const std::string text = text_of(random_bits(count, random), random);
     for (std::size_t place = 0; place < text.size(); ++place) check_place(kernel, text, place);
   }
