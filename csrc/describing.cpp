@@ -21,8 +21,9 @@ namespace {
 
 constexpr std::int64_t kRepeated = 1 << 20;  // elements up to which a tensor may repeat its storage as it likes
 
-bool printable_ascii(std::string_view text) {
-  return std::all_of(text.begin(), text.end(), [](char c) { return c >= ' ' && c <= '~'; });
+// A key that messages can show as it is; torch's are numbers.
+bool plain_key(std::string_view key) {
+  return key.size() <= 64 && std::all_of(key.begin(), key.end(), [](char c) { return c >= ' ' && c <= '~'; });
 }
 
 // The storages of one folder of an archive, each made once, and the tensors that are views of them.
@@ -64,11 +65,16 @@ class StoredStorages {
     return storage_of(*entry, key, dtype, elements, static_cast<std::uint64_t>(size));
   }
 
-  // The tensors that nodes would be, under these names; None for each that is not in its usual form.
-  py::list describe(const py::list& names, const py::list& nodes) {
+  // The tensors that nodes would be, under these names, from the place `first` up to one that is not in its usual form:
+  // what a tensor tells of a storage is held against those before it.
+  py::list describe(const py::list& names, const py::list& nodes, std::size_t first) {
     if (names.size() != nodes.size()) throw py::value_error("as many names as nodes, please");
-    py::list result(names.size());
-    for (std::size_t i = 0; i < names.size(); ++i) result[i] = described(names[i], nodes[i]);
+    py::list result;
+    for (std::size_t i = first; i < names.size(); ++i) {
+      const py::object tensor = described(names[i], nodes[i]);
+      if (tensor.is_none()) break;
+      result.append(tensor);
+    }
     return result;
   }
 
@@ -144,7 +150,7 @@ class StoredStorages {
     Held& held = held_[index];
     if (held.storage) return held.storage;
     const zip::Entry& entry = directory_.entries()[index];
-    if (entry.method != zip::kStored || entry.size < size || !printable_ascii(key)) return py::none();
+    if (entry.method != zip::kStored || entry.size < size || !plain_key(key)) return py::none();
     std::uint64_t data = 0;
     try {
       data = directory_.locate(entry, window_);
@@ -169,13 +175,14 @@ class StoredStorages {
     py::tuple of(const pickle::Document& document, pickle::Span<pickle::Id> ids) {
       const auto same = [&](std::int64_t value, pickle::Id id) { return value == document.integer(id); };
       if (!tuple_ || !std::equal(values_.begin(), values_.end(), ids.begin(), ids.end(), same)) {
+        py::tuple made(ids.size());
         values_.clear();
-        tuple_ = py::tuple(ids.size());
-        Py_ssize_t axis = 0;
         for (const pickle::Id id : ids) {
+          const auto axis = static_cast<Py_ssize_t>(values_.size());
           values_.push_back(document.integer(id));
-          PyTuple_SET_ITEM(tuple_.ptr(), axis++, py::int_(values_.back()).release().ptr());
+          PyTuple_SET_ITEM(made.ptr(), axis, py::int_(values_.back()).release().ptr());
         }
+        tuple_ = std::move(made);
       }
       return tuple_;
     }

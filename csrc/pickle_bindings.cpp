@@ -52,6 +52,7 @@ class Node {
   pickle::Id id() const noexcept { return id_; }
   const char* kind() const noexcept { return kKindNames[static_cast<std::size_t>(document().kind(id_))]; }
   std::uint64_t position() const noexcept { return document().position(id_); }
+  std::string repr() const { return "<" + std::string(kind()) + ">"; }
   bool same(const Node& other) const noexcept { return pickle_ == other.pickle_ && id_ == other.id_; }
 
   // The Python value of a scalar; every other kind of node, and an integer without measure, is itself.
@@ -377,7 +378,8 @@ void bind_pickle(py::module_& module) {
            [](const Node& self, const py::object& other) {
              return py::isinstance<Node>(other) && self.same(other.cast<const Node&>());
            })
-      .def("__hash__", &Node::id);
+      .def("__hash__", &Node::id)
+      .def("__repr__", &Node::repr);
 
   py::class_<Survey>(module, "Survey")
       .def(py::init<const py::bytes&, std::uint64_t, std::uint64_t, std::uint64_t>())

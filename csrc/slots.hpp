@@ -17,6 +17,7 @@ template <std::size_t Count>
 class Slots {
  public:
   Slots(pybind11::type type, const std::array<const char*, Count>& names) : type_(std::move(type)) {
+    if (pybind11::len(type_.attr("__slots__")) != Count) throw pybind11::type_error("has slots that nobody would fill");
     for (std::size_t i = 0; i < Count; ++i) {
       const pybind11::object descriptor = type_.attr(names[i]);
       if (Py_TYPE(descriptor.ptr()) != &PyMemberDescr_Type) throw pybind11::type_error("no slot, but an attribute");

@@ -62,6 +62,16 @@ class Tensor:
         return Global("torch._utils", "_rebuild_tensor_v3"), (*common, Global("torch", self.storage.dtype))
 
 
+class Parameter:
+    """A Parameter made of a tensor."""
+
+    def __init__(self, data: Tensor) -> None:
+        self.data = data
+
+    def __reduce__(self) -> Any:
+        return Global("torch._utils", "_rebuild_parameter"), (self.data, True, OrderedDict())
+
+
 class Object:
     """An object of a class that only the checkpoint knows, with its attributes."""
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy
 import pytest
-from checkpoints import Object, Storage, Tensor, module, save, tensor
+from checkpoints import Object, Parameter, Storage, Tensor, module, save, tensor
 from reference import reference_wts
 
 import pywts
@@ -338,17 +338,17 @@ def test_usual_tensors_are_read_as_all_others_are(odd: Any, tmp_path: Path, monk
     names = {"a": view(FOUR, (4,), (1,)), "odd": odd, "b": view(FOUR, (3,), (1,), 1), 7: tensor(MODEL["b"])}
     path = save(tmp_path / "m.pt", names)
     found = outcome()
-    monkeypatch.setattr(PickledCheckpoint, "usual_tensors", lambda _, names, __: [None] * len(names))
+    monkeypatch.setattr(PickledCheckpoint, "usual_tensors", lambda *_: [])
     assert outcome() == found
 
 
 @pytest.mark.parametrize("root", ["archive", "Gewichte-größer", "重み", "tab\there"])
 def test_tensors_of_an_archive_of_any_name_are_described_by_the_core(root: str, tmp_path: Path) -> None:
-    path = save(tmp_path / "m.pt", stored(MODEL), archive_root=root)
+    path = save(tmp_path / "m.pt", {**stored(MODEL), "p": Parameter(tensor(MODEL["b"]))}, archive_root=root)
     with contextlib.closing(open_checkpoint(path, pywts.Limits())) as checkpoint:
         names, values = zip(*checkpoint.root.mapping.items(), strict=True)
-        assert [found.name for found in checkpoint.usual_tensors([*names], [*values])] == ["w", "b"]
-        assert "\t" not in checkpoint.usual_tensors([*names], [*values])[0].storage.label
+        assert [found.name for found in checkpoint.usual_tensors([*names], [*values], 0)] == ["w", "b", "p"]
+        assert "\t" not in checkpoint.usual_tensors([*names], [*values], 0)[0].storage.label
 
 
 def test_module_used_twice_is_written_twice(tmp_path: Path) -> None:

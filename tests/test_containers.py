@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy
 import pytest
 from attacks.making import (
+    EMPTY_ORDERED,
     FALSE,
     GOOD,
     NONE,
@@ -40,6 +41,7 @@ from reference import reference_wts
 
 import pywts
 from pywts.checkpoint.opening import open_checkpoint
+from pywts.checkpoint.pickled import PickledCheckpoint
 from pywts.limits import DEFAULT_LIMITS
 
 
@@ -411,6 +413,49 @@ VARIANTS: dict[str, Callable[[], bytes]] = {
 @pytest.mark.parametrize("name", VARIANTS)
 def test_tensor(name: str, tmp_path: Path) -> None:
     assert exported(written(tmp_path, checkpoint(mapping({"good": VARIANTS[name]()})))) == {"good": list(GOOD)}
+
+
+LONG = "k" * 500
+LATER = {
+    "out of bounds before it is told otherwise": mapping(
+        {"first": tensor(storage("0", 8, "HalfStorage"), (9,)), "good": tensor()}
+    ),
+    "too large before it is told otherwise": mapping({"first": tensor(storage("0", 1000)), "good": tensor()}),
+    "told otherwise before it is usual": mapping(
+        {
+            "first": call(
+                named("torch._utils", "_rebuild_tensor"), storage("0", 2), number(0), many(number(2)), many(number(1))
+            ),
+            "good": tensor(),
+        }
+    ),
+    "Parameter of what a call would give": beside(
+        named("torch._utils", "_rebuild_parameter") + EMPTY_ORDERED + b"(" + tensor() + b"eR"
+    ),
+    "tensor of what a call would give": beside(
+        named("torch._utils", "_rebuild_tensor_v2") + EMPTY_ORDERED
+        + b"(" + storage() + number(0) + many(number(4)) + many(number(1)) + FALSE + NONE + b"eR"
+    ),
+    "key without measure": mapping({"first": tensor(storage(LONG)), "good": tensor(storage(LONG, 3))}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("body", [*VARIANTS.values(), *LATER.values()], ids=[*VARIANTS, *LATER])
+def test_core_describes_tensors_as_the_careful_way_does(
+    body: Callable[[], bytes] | bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def outcome() -> object:
+        try:
+            return exported(path)
+        except pywts.Error as error:
+            return str(error)
+
+    pickled = body if isinstance(body, bytes) else mapping({"good": tensor(), "other": body(), "more": tensor()})
+    path = written(tmp_path, checkpoint(pickled, File(f"it/data/{LONG}", values_of(GOOD))))
+    found = outcome()
+    assert len(str(found)) < 600
+    monkeypatch.setattr(PickledCheckpoint, "usual_tensors", lambda *_: [])
+    assert outcome() == found
 
 
 REFUSED = {

@@ -23,6 +23,12 @@ bool naturals(const Document& document, Id id) {
          std::all_of(items.begin(), items.end(), [&](Id i) { return natural(document, i); });
 }
 
+// The arguments of a call, where they are a tuple: of what else there may be, only running would tell.
+Span<Id> arguments_of(const Document& document, Id call) {
+  const Id arguments = document.arguments(call);
+  return arguments == kNone || document.kind(arguments) != Kind::tuple ? Span<Id>{} : document.items(arguments);
+}
+
 // The entries of a dict, or of an OrderedDict() that was filled afterwards.
 std::optional<Span<Pair>> entries(const Document& document, Id id) {
   if (id == kNone) return std::nullopt;
@@ -122,7 +128,7 @@ Id without_parameter(const Document& document, Id id) {
       document.module(function) != "torch._utils") {
     return id;
   }
-  const auto arguments = document.items(document.arguments(id));
+  const auto arguments = arguments_of(document, id);
   return arguments.empty() ? id : arguments[0];
 }
 
@@ -133,7 +139,7 @@ std::optional<TensorRecord> tensor_record(const Document& document, Id id) {
       document.module(function) != "torch._utils") {
     return std::nullopt;
   }
-  const auto arguments = document.items(document.arguments(id));
+  const auto arguments = arguments_of(document, id);
   if (arguments.size() != 6 || !natural(document, arguments[1]) || !naturals(document, arguments[2]) ||
       !naturals(document, arguments[3])) {
     return std::nullopt;

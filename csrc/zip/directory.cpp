@@ -191,7 +191,7 @@ std::uint64_t Directory::locate(const Entry& entry, Window& file) const {
 const char* Window::bytes(std::uint64_t at, std::size_t size) {
   if (at < at_ || at - at_ > held_.size() || size > held_.size() - (at - at_)) {
     const bool close = at >= at_ && at - at_ < held_.size() + kWindow;
-    ahead_ = close ? std::min(2 * ahead_, kWidest) : kWindow;
+    ahead_ = close ? std::clamp(2 * ahead_, kWindow, kWidest) : kWindow;
     held_.resize(std::max(size, ahead_));
     at_ = at;
     std::size_t done = 0;

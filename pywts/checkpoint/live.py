@@ -86,9 +86,9 @@ class LiveCheckpoint:
             return _array(value, name)
         return None
 
-    def usual_tensors(self, names: list[str], values: list[Any]) -> list[Tensor | None]:  # noqa: ARG002
-        """None for each: what a live tensor is, it is asked itself."""
-        return [None] * len(values)
+    def usual_tensors(self, names: list[str], values: list[Any], first: int) -> list[Tensor]:  # noqa: ARG002
+        """None: what a live tensor is, it is asked itself."""
+        return []
 
     def trainable(self, value: Any) -> bool | None:
         """Whether a tensor requires a gradient; None for an array."""

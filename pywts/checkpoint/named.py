@@ -73,9 +73,9 @@ class NamedTensors:
             return None
         return value if value.name == name else value.renamed(name)
 
-    def usual_tensors(self, names: list[str], values: list[Any]) -> list[Tensor | None]:  # noqa: ARG002
-        """None for each: they are described already."""
-        return [None] * len(values)
+    def usual_tensors(self, names: list[str], values: list[Any], first: int) -> list[Tensor]:  # noqa: ARG002
+        """None: they are described already."""
+        return []
 
     def trainable(self, value: Any) -> bool | None:  # noqa: ARG002
         """Whether a tensor requires a gradient: these formats do not tell."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .rebuild import FindStorage
     from .state_dict import Parts
 
-    UsualTensors = Callable[[list[str], list[Any]], list[Tensor | None]]
+    UsualTensors = Callable[[list[str], list[Any], int], list[Tensor]]
 
 
 CUT_SHORT = ("the pickle is cut short", "the pickle ends without a STOP", "a frame is longer than the pickle")
@@ -134,9 +134,9 @@ class PickledCheckpoint:
         except TooMany as error:
             raise LimitError(f"{self.name}: tensor {shown(name)}: {error}") from None
 
-    def usual_tensors(self, names: list[str], values: list[Any]) -> list[Tensor | None]:
-        """The described tensors, many at once; None for each whose record has not its usual form, or that is none."""
-        return [None] * len(values) if self._usual_tensors is None else self._usual_tensors(names, values)
+    def usual_tensors(self, names: list[str], values: list[Any], first: int) -> list[Tensor]:
+        """The described tensors from the place ``first`` up to a value that is no tensor, or has not its usual form."""
+        return [] if self._usual_tensors is None else self._usual_tensors(names, values, first)
 
     def trainable(self, value: Any) -> bool | None:
         """Whether a tensor requires a gradient, as far as the call that would rebuild it tells."""

@@ -176,9 +176,8 @@ def _table(checkpoint: Checkpoint, value: Any, prefix: str, table: str) -> dict[
 
 
 def _tensors(checkpoint: Checkpoint, names: list[str], values: list[Any]) -> list[Tensor | Refused | None]:
-    """``checkpoint.tensor`` of each, those in their usual form at once."""
-    found: list[Tensor | Refused | None] = [*checkpoint.usual_tensors(names, values)]
-    for index, usual in enumerate(found):
-        if usual is None:
-            found[index] = checkpoint.tensor(values[index], names[index])
+    """``checkpoint.tensor`` of each, in their order; those in their usual form many at once."""
+    found: list[Tensor | Refused | None] = []
+    while (first := len(found)) < len(values):
+        found += checkpoint.usual_tensors(names, values, first) or [checkpoint.tensor(values[first], names[first])]
     return found

@@ -74,16 +74,15 @@ class ZipStorages:
         self._folder = folder
         self._swapped = swapped
         self._limits = limits
-        label = folder if folder.isprintable() else shown(folder)
         raw = folder.encode("utf-8", "surrogateescape")
         self._stored = StoredStorages(
-            archive.directory, raw, label, archive.file.descriptor, swapped, _CLASSES, Storage, Tensor
+            archive.directory, raw, shown(folder), archive.file.descriptor, swapped, _CLASSES, Storage, Tensor
         )
         self._told = Told()
 
-    def usual_tensors(self, names: list[str], values: list[Any]) -> list[Tensor | None]:
-        """The tensors that nodes would be; None for each that is not in torch's usual form, or lies elsewhere."""
-        return self._stored.describe(names, values)
+    def usual_tensors(self, names: list[str], values: list[Any], first: int) -> list[Tensor]:
+        """The tensors that nodes would be, from ``first`` up to one not in torch's usual form, or deflated."""
+        return self._stored.describe(names, values, first)
 
     def find(self, key: str, dtype: str, numel: int) -> Storage:
         """The storage ``key`` of ``numel`` elements (bytes, where ``dtype`` is "")."""
