@@ -76,6 +76,16 @@ def test_reads_what_zipfile_writes(method: int, stream: type, zip64: bool, comme
             assert archive.file.read(entry.offset, entry.size) == data
 
 
+def test_stream_of_zip_tells_the_size_before_the_data_and_the_rest_after_it(opened) -> None:  # type: ignore[no-untyped-def]
+    data = bytearray(written(Unseekable(), zipfile.ZIP_DEFLATED, {"it/data.pkl": b"N." * 100}))
+    data[22:26] = (200).to_bytes(4, "little")  # as `zip -r - folder` has it in the local header
+    archive = opened(bytes(data))
+    assert archive.read(archive.find("it/data.pkl"), 1 << 20) == b"N." * 100
+    data[22:26] = (201).to_bytes(4, "little")
+    with pytest.raises(CheckpointError, match="contradicts the directory"):
+        opened(bytes(data)).find("it/data.pkl")
+
+
 @given(st.dictionaries(st.text("ab/.", min_size=1, max_size=5), st.binary(max_size=300), max_size=6), st.booleans())
 def test_any_files(tmp_path_factory: pytest.TempPathFactory, files: dict[str, bytes], deflated: bool) -> None:
     path = tmp_path_factory.mktemp("zip") / "any.zip"

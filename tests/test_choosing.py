@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy
 import pytest
-from checkpoints import Object, Parameter, Storage, Tensor, module, save, tensor
+from checkpoints import Global, Object, Parameter, Storage, Tensor, module, save, tensor
 from reference import reference_wts
 
 import pywts
@@ -295,6 +295,68 @@ def test_usual_modules_are_read_as_all_others_are(
 
 def view(storage: Storage, shape: tuple[int, ...], strides: tuple[int, ...], offset: int = 0) -> Tensor:
     return Tensor(storage, shape, strides, offset)
+
+
+class Made:
+    """An object that a call makes of its arguments, without a state."""
+
+    def __init__(self, called: str, *arguments: Any) -> None:
+        self.called = Global(*called.rsplit(".", 1))
+        self.arguments = arguments
+
+    def __reduce__(self) -> Any:
+        return self.called, self.arguments
+
+
+def test_compiled_module_is_the_child_that_torch_makes_it(tmp_path: Path) -> None:
+    compiled = Made("torch._dynamo.eval_frame.OptimizedModule", as_module(MODEL), {"config": 1})
+    for root in (compiled, {"model": compiled, "epoch": 1}):
+        done = pywts.export(save(tmp_path / "c.pt", root), tmp_path / "c.wts")
+        assert (tmp_path / "c.wts").read_bytes() == reference_wts({f"_orig_mod.{name}": MODEL[name] for name in MODEL})
+        assert "_orig_mod." in done.warnings[0]
+
+
+def test_traced_module_is_read_from_the_attributes_it_is_made_of(tmp_path: Path) -> None:
+    attributes = module(
+        parameters={"w": tensor(MODEL["w"])}, modules={"child": as_module(OTHER)}, _code="def forward(self): ..."
+    ).attributes
+    traced = Made("torch.fx.graph_module.reduce_graph_module", attributes, "from math import inf")
+    pywts.export(save(tmp_path / "t.pt", traced), tmp_path / "t.wts")
+    expected = {"w": MODEL["w"], **{f"child.{name}": value for name, value in OTHER.items()}}
+    assert (tmp_path / "t.wts").read_bytes() == reference_wts(expected)
+
+
+@pytest.mark.parametrize("state", [{}, ("packed", 1)], ids=["tables", "tuple"])
+def test_quantized_layer_is_never_left_out_in_silence(state: Any, tmp_path: Path) -> None:
+    packed = module("torch.ao.nn.quantized.modules.linear.LinearPackedParams")
+    if state:
+        packed.attributes = state
+    whole = module(parameters={"w": tensor(MODEL["w"])}, modules={"fc": module(modules={"_packed_params": packed})})
+    with pytest.raises(
+        pywts.SelectionError, match=r"fc\._packed_params is a quantized layer .*before it was quantized"
+    ):
+        pywts.export(save(tmp_path / "q.pt", whole))
+
+
+@pytest.mark.parametrize("size", [5056, 16])
+def test_states_of_random_number_generators_are_no_weights(size: int, export: EXPORT) -> None:
+    state = numpy.zeros(size, numpy.uint8)
+    for content in ({"python": (3, 1), "cpu": state}, {"cpu": state, "cuda": state}):
+        with pytest.raises(pywts.NoWeightsError, match="holds no weights; its keys are: "):
+            export(content)
+    assert export({"cpu": state, "w": numpy.ones(2, numpy.float32)})[0].tensors == 2
+
+
+def test_extra_state_of_a_module_is_no_second_set_of_weights(export: EXPORT) -> None:
+    done, text = export({**MODEL, "layer._extra_state": {"scale": numpy.ones(3, numpy.float32)}})
+    assert text == reference_wts(MODEL)
+    assert "layer._extra_state" in done.warnings[0]
+
+
+@pytest.mark.parametrize(("root", "what"), [(MODEL["w"], "a single tensor"), ([MODEL["w"]], "a list of tensors")])
+def test_tensors_without_names_are_told_so(root: Any, what: str, tmp_path: Path) -> None:
+    with pytest.raises(pywts.NoWeightsError, match=f"no weights with names: it is {what}; save a dict"):
+        pywts.export(save(tmp_path / "m.pt", stored(root)))
 
 
 FOUR = Storage("float32", bytes(range(16)))

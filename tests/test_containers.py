@@ -9,6 +9,7 @@ import pickle
 import random
 import struct
 import tarfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -335,10 +336,18 @@ FOREIGN = {
     "torch.package": (archive(File("m/.data/extern_modules", b"")), "torch.package"),
     "Keras": (archive(File("config.json", b"{}"), File("model.weights.h5", b"")), "Keras"),
     "zipped": (archive(File("runs/best.pt", b"")), "holds runs/best.pt; unpack it"),
+    "files of a checkpoint": (archive(File("data.pkl", b"N."), File("data/0", b"")), "zip -0 -r NAME.pt NAME"),
+    "failed save": (archive(File("m/version", b"3"), File("m/.data/serialization_id", b"1")), "torch.save left where"),
     "docx": (archive(File("[Content_Types].xml", b"")), "office document"),
     "cut zip": (checkpoint(beside(NONE))[:200], "directory is missing"),
     "cut legacy": (legacy(beside(NONE))[:200], "cut short|STOP"),
     "noise": (random.Random(1).randbytes(4096), "no checkpoint that pywts knows; it begins with the bytes"),
+    "zip and more": (checkpoint(beside(NONE)) + b"<html>", "goes on for 6 bytes after the end of its zip archive"),
+    "objects of NumPy": (
+        b"\x93NUMPY\x01\x00v\x00{'descr': '|O', 'fortran_order': False, 'shape': (), }",
+        "allow_pickle",
+    ),
+    "zlib": (zlib.compress(b"\x80\x04N." * 99), "zlib data"),
     "joblib": (b"\x80\x04\x95\x10\x00\x00\x00\x00\x00\x00\x00\x8c\x13joblib.numpy_pickle\x94", "joblib"),
 }
 
@@ -350,6 +359,15 @@ def test_what_cannot_be_read_is_named(name: str, tmp_path: Path) -> None:
     with pytest.raises(pywts.CheckpointError, match=words) as caught:
         pywts.export(path)
     assert str(path) in str(caught.value)
+
+
+def test_unpacked_checkpoint_is_told_from_a_folder_of_checkpoints(tmp_path: Path) -> None:
+    with pytest.raises(pywts.CheckpointError, match="is a folder; name the checkpoint in it"):
+        pywts.export(tmp_path)
+    (tmp_path / "data.pkl").write_bytes(b"N.")
+    for path in (tmp_path, bytes(tmp_path)):
+        with pytest.raises(pywts.CheckpointError, match="unpacked checkpoint; pack it again"):
+            pywts.export(path)
 
 
 # --------------------------------------------------------------------------------------------------- big-endian files

@@ -211,6 +211,22 @@ def test_torchscript_frozen_and_quantized_are_explained(model: Model, tmp_path: 
         pywts.export(path)
 
 
+def test_modules_that_torch_compiled_or_traced(model: Model, tmp_path: Path) -> None:
+    traced = torch.fx.symbolic_trace(nn.Sequential(OrderedDict(z=nn.Conv2d(1, 2, 3), a=nn.BatchNorm2d(2))))
+    for name, odd in {"compiled": torch.compile(model), "traced": traced, "both": torch.compile(traced)}.items():
+        path = tmp_path / f"{name}.pt"
+        torch.save({"epoch": 1, "model": odd}, path)
+        assert exported(path) == reference_wts(torch.load(path, weights_only=False)["model"].state_dict())
+
+
+@pytest.mark.parametrize("kind", [nn.Linear, nn.LSTM])
+def test_module_with_a_quantized_layer_is_not_half_exported(kind: type, tmp_path: Path) -> None:
+    mixed = torch.ao.quantization.quantize_dynamic(nn.Sequential(nn.Conv2d(1, 2, 3), kind(2, 2)), {kind})
+    torch.save(mixed, tmp_path / "q.pt")
+    with pytest.raises(pywts.SelectionError, match=r"1\._\S+ is a quantized layer"):
+        pywts.export(tmp_path / "q.pt")
+
+
 def test_archives_of_torch_that_are_no_checkpoints(tmp_path: Path) -> None:
     path = tmp_path / "program.pt2"
     torch.export.save(torch.export.export(nn.Linear(2, 2), (torch.ones(1, 2),)), path)

@@ -178,8 +178,9 @@ std::uint64_t Directory::locate(const Entry& entry, Window& file) const {
   const auto flags = little<std::uint16_t>(header + 6);
   const std::uint64_t packed = little<std::uint32_t>(header + 18);
   const std::uint64_t size = little<std::uint32_t>(header + 22);
-  const bool follow = (flags & kStreamed) != 0 && packed == 0 && size == 0;  // the sizes follow the data
-  const bool same = follow || packed == kInZip64 || size == kInZip64 || (packed == entry.packed && size == entry.size);
+  const bool follow = (flags & kStreamed) != 0 && packed == 0;  // the sizes follow the data; zip -r - tells one before
+  const bool same = (follow && (size == 0 || size == entry.size)) || packed == kInZip64 || size == kInZip64 ||
+                    (packed == entry.packed && size == entry.size);
   if (!same || (flags & kEncrypted) != 0 || little<std::uint16_t>(header + 8) != entry.method) {
     throw Error("the header of {}" + place() + " contradicts the directory", entry.name);
   }

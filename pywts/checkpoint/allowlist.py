@@ -43,6 +43,21 @@ SIZED_MODULES = (
 )
 """Modules that are false where they have no children."""
 
+TRACED_MODULES = {"torch.fx.graph_module.reduce_graph_module": "a module of torch.fx: its attributes, its code"}
+"""Calls that make a module of the attributes that are their first argument."""
+
+COMPILED_MODULES = {"torch._dynamo.eval_frame.OptimizedModule": "a compiled module: the module, how it was compiled"}
+"""Modules around the one that is their first argument, which is their child ``_orig_mod``."""
+
+PACKED_MODULES = (
+    "torch.ao.nn.quantized.",
+    "torch.ao.nn.intrinsic.quantized.",
+    "torch.ao.nn.sparse.quantized.",
+    "torch.nn.quantized.",
+    "torch.nn.intrinsic.quantized.",
+)
+"""Where the classes of quantized layers are, whose weights are packed into no tensor."""
+
 TENSORS = {
     "torch._utils._rebuild_tensor": "torch before 0.4: storage, offset, size, stride",
     "torch._utils._rebuild_tensor_v2": "a tensor: storage, offset, size, stride, requires_grad, hooks, metadata",

@@ -153,6 +153,13 @@ class Archive:
                     break
             found = tail.rfind(b"PK\x05\x06", 0, found)
         if found < 0:
+            last = tail.rfind(b"PK\x05\x06", 0, max(0, len(tail) - end_size + 4))
+            more = len(tail) - last - end_size - (_fields(tail, last, _END)[7] if last >= 0 else 0)
+            if last >= 0 and more > 0:
+                raise CheckpointError(
+                    f"{file.name}: goes on for {more} bytes after the end of its zip archive, at byte "
+                    f"{file.size - more}; the checkpoint is damaged, copy or download it again"
+                )
             raise CheckpointError(
                 f"{file.name}: a zip archive whose directory is missing: the file is cut short or damaged "
                 f"({file.size} bytes); copy or download it again"

@@ -38,6 +38,9 @@ INNER_KEYS = ("module", "state_dict", "model_state_dict", "model")
 _TRAINING_STATE = ("optim", "sched", "scaler", "callback", "loop", "metric", "hyper_parameters", "message_hub")
 """Words in the keys of what a trainer keeps for itself; its tensors are moments and counters, never weights."""
 
+_EXTRA_STATE = "_extra_state"
+"""How the entry of a state_dict ends that a module fills with what it likes, beside its tensors."""
+
 _LISTED = 64
 """Items of a list that are looked at."""
 
@@ -228,7 +231,7 @@ def candidates(
     for key, value in islice(entries.items(), _LOOKED_AT):
         if checkpoint.is_tensor(value) or not isinstance(key, (str, int)):
             continue
-        if any(word in str(key).lower() for word in _TRAINING_STATE):
+        if any(word in str(key).lower() for word in _TRAINING_STATE) or str(key).endswith(_EXTRA_STATE):
             continue
         path = f"{prefix}{key}"
         if checkpoint.is_module(value) or is_state_dict(checkpoint, value):
@@ -341,4 +344,7 @@ def _nothing(checkpoint: Checkpoint, root: Any) -> str:
         if _is_optimizer(entries):
             return f"{checkpoint.name}: an optimizer's state, which holds no weights; export the model's checkpoint"
         return f"{checkpoint.name}: holds no weights; its keys are: {keys}"
+    if checkpoint.is_tensor(root) or any(map(checkpoint.is_tensor, checkpoint.sequence(root) or ())):
+        what = "a single tensor" if checkpoint.is_tensor(root) else "a list of tensors"
+        return f"{checkpoint.name}: holds no weights with names: it is {what}; save a dict of them: {{name: tensor}}"
     return f"{checkpoint.name}: holds no weights: it is {checkpoint.describe(root)}"

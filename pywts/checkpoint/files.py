@@ -27,7 +27,7 @@ class SourceFile:
         try:
             status = os.fstat(self.descriptor)
             if stat.S_ISDIR(status.st_mode):
-                raise CheckpointError(f"{self.name}: is a folder; name the checkpoint in it, or use `pywts batch`")
+                raise CheckpointError(f"{self.name}: {_folder(self.name)}")
             if not stat.S_ISREG(status.st_mode):
                 raise CheckpointError(f"{self.name}: is no regular file; save its content to a file first")
         except BaseException:
@@ -83,6 +83,13 @@ class SourceFile:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _folder(path: str) -> str:
+    """What a folder is, and the way out."""
+    if os.path.exists(os.path.join(path, "data.pkl")):
+        return "is the folder of an unpacked checkpoint; pack it again, beside it: zip -0 -r NAME.pt NAME"
+    return "is a folder; name the checkpoint in it, or use `pywts batch`"
 
 
 def _reason(error: Exception) -> str:

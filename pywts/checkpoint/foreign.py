@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 
 _UNPACK = "unpack it and export the checkpoint inside"
 _ARRAYS = "read its arrays in Python and give pywts.export() a dict of them: {name: array}"
+_OBJECTS = (
+    "look into it with `pywts scan`; then numpy.load(path, allow_pickle=True).item() may be the dict of arrays for "
+    "pywts.export()"
+)
 _BACK = "export the PyTorch checkpoint that it was made from"
 
 MARKS = (
@@ -57,6 +61,7 @@ ZIP_MARKS = (
     ("serialized_exported_program.json", "a torch.export archive (.pt2)", "save program.state_dict with torch.save"),
     ("/.data/extern_modules", "a torch.package", "load the model and save its state_dict with torch.save"),
     ("/model.json", "a TorchScript archive from before torch 1.4", "load and save it with torch.jit of torch 1.4"),
+    ("/.data/serialization_id", "what torch.save left where it failed, without a data.pkl", "save it again"),
     ("model.weights.h5", "a Keras model", _ARRAYS),
     ("MAR-INF/MANIFEST.json", "a TorchServe archive", _UNPACK),
     ("com.apple.CoreML/model.mlmodel", "a Core ML package", _BACK),
@@ -73,6 +78,8 @@ CHECKPOINTS = (".pt", ".pth", ".ckpt", ".bin", ".safetensors", ".pkl", ".tar", "
 
 def foreign(file: SourceFile, head: bytes) -> CheckpointError | None:
     """The error that names what a file is, by its first bytes; None where no mark is known."""
+    if head.startswith(b"\x93NUMPY") and b"'descr': '|O'" in head:
+        return named(file, "a NumPy file of pickled objects, not of one array", _OBJECTS)
     for offset, mark, what, way_out in MARKS:
         if head.startswith(mark, offset):
             return named(file, what, way_out)
@@ -90,7 +97,7 @@ def foreign(file: SourceFile, head: bytes) -> CheckpointError | None:
         return named(
             file, "darknet weights, which need their .cfg to be told apart", "convert both to PyTorch, then export that"
         )
-    return _text(file, head)
+    return _text(file, head) or _zlib(file, head)
 
 
 def foreign_zip(archive: Archive) -> CheckpointError:
@@ -99,6 +106,9 @@ def foreign_zip(archive: Archive) -> CheckpointError:
     for ending, what, way_out in ZIP_MARKS:
         if any(name.endswith(ending) or name.startswith(ending) for name in names):
             return named(archive.file, what, way_out)
+    if "data.pkl" in names:
+        what = "a zip archive of a checkpoint's files without the folder around them"
+        return named(archive.file, what, "pack the folder itself: zip -0 -r NAME.pt NAME")
     inside = [name for name in names if name.lower().endswith(CHECKPOINTS)]
     if inside:
         more = f" and {len(inside) - 1} more" if len(inside) > 1 else ""
@@ -132,6 +142,13 @@ def _is_darknet(file: SourceFile, head: bytes) -> bool:
     """Whether it begins with darknet's version 0.1 or 0.2, and holds whole floats after its header."""
     major, minor, revision = (int.from_bytes(head[at : at + 4], "little") for at in (0, 4, 8))
     return file.size > 20 and file.size % 4 == 0 and major == 0 and minor in (1, 2) and revision <= 5
+
+
+def _zlib(file: SourceFile, head: bytes) -> CheckpointError | None:
+    """The mark of zlib is two bytes that texts have too, so those go before it (RFC 1950, 2.2)."""
+    if head[:1] != b"\x78" or int.from_bytes(head[:2], "big") % 31:
+        return None
+    return named(file, "zlib data, as joblib writes with compress", "load it and save it uncompressed")
 
 
 def _text(file: SourceFile, head: bytes) -> CheckpointError | None:

@@ -12,10 +12,12 @@ from .allowlist import (
     BYTES_CALLS,
     BYTES_CODECS,
     CLASS_BUILDERS,
+    COMPILED_MODULES,
     MAPPINGS,
     RECONSTRUCTORS,
     SEQUENCES,
     TAGS,
+    TRACED_MODULES,
     TYPE_LOADERS,
 )
 
@@ -120,7 +122,7 @@ def attributes(node: object) -> dict[str, Any] | None:
         return None
     builds = _bounded(node).builds
     if not builds:
-        return None
+        return _attributes_by_call(node)
     if len(builds) > _MOST_STATES:
         raise TooMany(f"an object that is given {len(builds)} states, made at byte {builds[0].position} of its pickle")
     result: dict[str, Any] = {}
@@ -132,6 +134,17 @@ def attributes(node: object) -> dict[str, Any] | None:
             if kind_of(part) == "dict":
                 result.update((key, value) for key, value in _bounded(part).entries if isinstance(key, str))
     return result
+
+
+def _attributes_by_call(node: Any) -> dict[str, Any] | None:
+    """The attributes of a module that a call makes of its first argument."""
+    called = node.called
+    if called in COMPILED_MODULES:
+        return {"_parameters": {}, "_buffers": {}, "_modules": {"_orig_mod": (arguments(node) or [None])[0]}}
+    if called in TRACED_MODULES:
+        given = mapping((arguments(node) or [None])[0]) or {}
+        return {key: value for key, value in given.items() if isinstance(key, str)}
+    return None
 
 
 def class_name(node: object) -> str | None:

@@ -81,7 +81,7 @@ class PickledCheckpoint:
     def mapping(self, value: Any) -> dict[Any, Any] | None:
         """A mapping's entries, or None; for the same object the same dict."""
         if not isinstance(value, Node):
-            return None
+            return value if isinstance(value, dict) else None  # a table of a module that a call makes
         if value.id not in self._mappings:
             self._mappings[value.id] = self._ask(mapping, value)
         return self._mappings[value.id]

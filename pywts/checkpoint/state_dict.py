@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from ..errors import CheckpointError, Error, LimitError, SelectionError, shown
 from ..tensor import Refused, Tensor
+from .allowlist import PACKED_MODULES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,9 +52,13 @@ MOMENTS = frozenset(
 """What torch's optimizers keep for each parameter."""
 
 
+_GENERATORS = ((5056,), (16,))
+"""Shapes of the states of torch's random number generators, of the CPU and of CUDA, which are bytes."""
+
+
 def is_state_dict(checkpoint: Checkpoint, value: Any) -> bool:
-    """Whether a value is a mapping of named tensors that could be weights: not an optimizer's moments, and not only
-    scalars beside other things, as losses and metrics are.
+    """Whether a value is a mapping of named tensors that could be weights: not an optimizer's moments, not the states
+    of random number generators, and not only scalars beside other things, as losses and metrics are.
     """
     entries = checkpoint.mapping(value)
     if entries is None:
@@ -65,20 +70,22 @@ def is_state_dict(checkpoint: Checkpoint, value: Any) -> bool:
             others += 1
         elif name in MOMENTS:
             scalars += 1
-        elif _is_scalar(checkpoint, entry):
-            scalars += 1
-            moments = False
         else:
-            return True
+            found = _described(checkpoint, entry)
+            state = found is not None and found.dtype == "uint8" and found.shape in _GENERATORS
+            if found is None or (found.shape and not state):
+                return True
+            scalars += 1
+            moments = moments and state
     return scalars > 0 and others == 0 and not moments
 
 
-def _is_scalar(checkpoint: Checkpoint, entry: Any) -> bool:
+def _described(checkpoint: Checkpoint, entry: Any) -> Tensor | None:
     try:
         found = checkpoint.tensor(entry, "")
     except Error:
-        return False  # whoever takes it will be told
-    return isinstance(found, Tensor) and not found.shape
+        return None  # whoever takes it will be told
+    return found if isinstance(found, Tensor) else None
 
 
 def state_dict_of_module(checkpoint: Checkpoint, module: Any) -> StateDict:
@@ -104,6 +111,8 @@ def state_dict_of_module(checkpoint: Checkpoint, module: Any) -> StateDict:
             raise CheckpointError(f"{checkpoint.name}: module {shown(prefix)} contains itself")
         if current not in known:
             known[current] = checkpoint.usual_parts(current) or _parts(checkpoint, current, prefix)
+            if not (known[current][0] or known[current][1]):
+                _not_packed(checkpoint, current, prefix)
         tensors, children, has_hooks = known[current]
         for name, value in tensors:
             names.append(prefix + name)
@@ -131,12 +140,23 @@ def _parts(checkpoint: Checkpoint, module: Any, prefix: str) -> Parts:
     """What ``usual_parts`` tells, of a module in whatever form, or what is wrong with it."""
     found = checkpoint.attributes(module)
     if found is None or not all(table in found for table in TABLES):
+        _not_packed(checkpoint, module, prefix)
         raise CheckpointError(f"{checkpoint.name}: {shown(prefix) or 'the root'} is no module")
     parameters, buffers, children = (_table(checkpoint, found[table], prefix, table) for table in TABLES)
     transient = {checkpoint.plain(name) for name in checkpoint.sequence(found.get("_non_persistent_buffers_set")) or ()}
     tensors = [*parameters.items(), *((name, value) for name, value in buffers.items() if name not in transient)]
     modules = [(name, child) for name, child in children.items() if checkpoint.plain(child) is not None]
     return tensors, modules, any(checkpoint.mapping(found.get(hook)) for hook in _HOOKS)
+
+
+def _not_packed(checkpoint: Checkpoint, module: Any, prefix: str) -> None:
+    """Whether what seems to have no tensors has none: a quantized layer's are in no table, and would go unsaid."""
+    name = checkpoint.class_name(module) or ""
+    if name.startswith(PACKED_MODULES):
+        raise SelectionError(
+            f"{checkpoint.name}: {shown(prefix.rstrip('.')) or 'the root'} is a quantized layer ({shown(name)}), whose "
+            "weights only torch can unpack; export the model from before it was quantized"
+        )
 
 
 def state_dict_of_mapping(checkpoint: Checkpoint, value: Any) -> StateDict:
