@@ -15,7 +15,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from machine import ROOT, provenance
+from machine import ROOT, measured_on, provenance
 from measuring import google_benchmark, interpreter, keep_table, run
 from subjects import yolo
 
@@ -179,11 +179,9 @@ def header_rows(wts: Path) -> list[dict[str, Any]]:
 
 def tables(results: dict[str, Any]) -> str:
     """The way back from Python and, if it was timed, by the header alone, in Markdown."""
-    machine = results["machine"]
     lines = [
-        f"Measured on {machine['processor']}, {machine['cores']} cores, {machine['file system']}, {machine['system']}, "
-        f"Python {machine['python']}, {machine['compiler']}; commit {machine['commit']}. Medians of one run. The file "
-        "has 68 M values, 615 MB of text, and lies in the page cache.",
+        f"{measured_on(results['machine'])} Medians of one run. The file has 68 M values, 615 MB of text, and lies in "
+        "the page cache.",
         "",
         "| done once | ms | times as fast as the `ifstream` | time, the load's being 1 | bytes read |",
         "| --- | ---: | ---: | ---: | ---: |",

@@ -25,6 +25,14 @@ def provenance(folder: Path) -> dict[str, str]:
     }
 
 
+def measured_on(machine: dict[str, str]) -> str:
+    """The same in a sentence, as it stands over a table."""
+    return (
+        f"Measured on {machine['processor']}, {machine['cores']} cores, {machine['file system']}, {machine['system']}, "
+        f"Python {machine['python']}, {machine['compiler']}; commit {machine['commit']}."
+    )
+
+
 def _processor() -> str:
     for line in Path("/proc/cpuinfo").read_text().splitlines():
         if line.startswith(("model name", "Model")):
