@@ -342,6 +342,7 @@ FOREIGN = {
     "cut zip": (checkpoint(beside(NONE))[:200], "directory is missing"),
     "cut legacy": (legacy(beside(NONE))[:200], "cut short|STOP"),
     "noise": (random.Random(1).randbytes(4096), "no checkpoint that pywts knows; it begins with the bytes"),
+    "shard of torch.distributed": (archive(File("a/0", bytes(99))) + checkpoint(beside(NONE)), "dcp_to_torch FOLDER"),
     "zip and more": (checkpoint(beside(NONE)) + b"<html>", "goes on for 6 bytes after the end of its zip archive"),
     "objects of NumPy": (
         b"\x93NUMPY\x01\x00v\x00{'descr': '|O', 'fortran_order': False, 'shape': (), }",
@@ -361,8 +362,11 @@ def test_what_cannot_be_read_is_named(name: str, tmp_path: Path) -> None:
     assert str(path) in str(caught.value)
 
 
-def test_unpacked_checkpoint_is_told_from_a_folder_of_checkpoints(tmp_path: Path) -> None:
+def test_folders_that_are_one_checkpoint_are_told_from_folders_of_several(tmp_path: Path) -> None:
     with pytest.raises(pywts.CheckpointError, match="is a folder; name the checkpoint in it"):
+        pywts.export(tmp_path)
+    (tmp_path / ".metadata").write_bytes(b"N.")
+    with pytest.raises(pywts.CheckpointError, match="dcp_to_torch FOLDER"):
         pywts.export(tmp_path)
     (tmp_path / "data.pkl").write_bytes(b"N.")
     for path in (tmp_path, bytes(tmp_path)):

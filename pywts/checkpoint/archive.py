@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from .._core import ArchiveDirectory, ArchiveError, crc32
 from ..errors import CheckpointError, LimitError, shown
+from .files import DCP_TO_TORCH
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -183,6 +184,12 @@ class Archive:
             raise CheckpointError(f"{file.name}: a zip archive in several parts; join them first")
         if offset + size > end:
             raise self._damaged("the directory lies outside the file")
+        for start in (end - size, end - size - sum(_END64) - sum(_END64_LOCATOR)):  # torch writes those always
+            if start > offset and file.read(start, 4) == b"PK\x01\x02" != file.read(offset, 4):
+                raise CheckpointError(
+                    f"{file.name}: {start - offset} bytes stand before its zip archive, as in a shard of "
+                    f"torch.distributed.checkpoint (.distcp); {DCP_TO_TORCH}"
+                )
         return count, offset, size
 
     def _in_words(self, error: ArchiveError) -> CheckpointError:

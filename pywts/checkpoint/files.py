@@ -7,6 +7,11 @@ import stat
 
 from ..errors import CheckpointError
 
+DCP_TO_TORCH = (
+    "make one file of its folder: python -m torch.distributed.checkpoint.format_utils dcp_to_torch FOLDER NAME.pt"
+)
+"""The way out of the shards that torch.distributed.checkpoint writes."""
+
 
 class SourceFile:
     """An open regular file. Use as a context manager."""
@@ -89,6 +94,8 @@ def _folder(path: str) -> str:
     """What a folder is, and the way out."""
     if os.path.exists(os.path.join(path, "data.pkl")):
         return "is the folder of an unpacked checkpoint; pack it again, beside it: zip -0 -r NAME.pt NAME"
+    if os.path.exists(os.path.join(path, ".metadata")):
+        return f"is a checkpoint of torch.distributed.checkpoint; {DCP_TO_TORCH}"
     return "is a folder; name the checkpoint in it, or use `pywts batch`"
 
 
