@@ -225,6 +225,13 @@ def test_module_with_a_quantized_layer_is_not_half_exported(kind: type, tmp_path
     torch.save(mixed, tmp_path / "q.pt")
     with pytest.raises(pywts.SelectionError, match=r"1\._\S+ is a quantized layer"):
         pywts.export(tmp_path / "q.pt")
+    if kind is nn.Linear:
+        torch.jit.script(mixed).save(tmp_path / "script.pt")  # whose state_dict leaves it out in silence
+        done = pywts.export(tmp_path / "script.pt", tmp_path / "script.wts")
+        assert (tmp_path / "script.wts").read_bytes() == reference_wts(
+            torch.jit.load(tmp_path / "script.pt").state_dict()
+        )
+        assert "left out what is no tensor: 1._packed_params._packed_params" in done.warnings[0]
 
 
 def test_archives_of_torch_that_are_no_checkpoints(tmp_path: Path) -> None:

@@ -20,6 +20,8 @@ from .zip import ZipStorages, is_swapped
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from .._core import Node
     from ..limits import Limits
     from .archive import Archive
@@ -39,6 +41,7 @@ def open_torchscript(file: SourceFile, archive: Archive, root: str, limits: Limi
     walk = _Walk(file, limits, _Code(archive, root), rebuilder)
     found = walk.state_dict(model)
     if found:
+        found.update(walk.packed)
         named = NamedTensors(file.name, "TorchScript archive", found, limits, file.close)
         named.kinds, named.classes = walk.kinds, walk.classes
         return named
@@ -154,8 +157,10 @@ class _Walk:
         """"parameter" or "buffer" by the name of the tensor"""
         self.classes: dict[str, str] = {}
         """by the path of the module, in order"""
+        self.packed: dict[str, str] = {}
+        """what torch leaves out of the state_dict, though it is weights, and what to say of it"""
 
-    def state_dict(self, root: Node) -> dict[str, Tensor | Refused]:
+    def state_dict(self, root: Node) -> dict[str, Any]:
         """The tensors by name, in order."""
         if self._class(root) is None:
             raise SelectionError(f"{self._file.name}: a TorchScript archive of something that is no module")
@@ -185,6 +190,9 @@ class _Walk:
                 for name, value in values.items():
                     if name in names and value_of(value) is not None:
                         self._add(result, prefix + name, self._rebuilder.tensor(value, prefix + name))
+            self.packed.update(
+                (prefix + name, "packed, of a quantized layer") for name in values if _is_packed(values[name])
+            )
             waiting.extend(
                 (value, f"{prefix}{name}.", depth + 1)
                 for name, value in reversed(values.items())
@@ -197,7 +205,7 @@ class _Walk:
         function = value.function if kind_of(value) == "call" else None  # type: ignore[attr-defined]
         if function is None or kind_of(function) != "global" or not function.module.startswith("__torch__"):
             return None
-        if function.module.startswith("__torch__.torch.classes."):  # of C++, such as a quantized layer's packed weights
+        if function.module.startswith("__torch__.torch.classes."):  # of C++
             return None
         known = self._code.find(function.module, function.name)
         if known is None:
@@ -213,3 +221,9 @@ class _Walk:
         if name in result:
             raise CheckpointError(f"{self._file.name}: two tensors have the name {shown(name)}")
         result[name] = found if found.name == name else found.renamed(name)
+
+
+def _is_packed(value: object) -> bool:
+    """Whether an attribute is the weights of a quantized layer, in the form of torch's C++."""
+    function = value.function if kind_of(value) == "call" else None  # type: ignore[attr-defined]
+    return kind_of(function) == "global" and function.module.startswith("__torch__.torch.classes.quantized")  # type: ignore[union-attr]
