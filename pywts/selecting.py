@@ -52,6 +52,12 @@ def select(
     chosen = choose(checkpoint, key)
     operated = operate(checkpoint, chosen, recipe)
     warnings = [*chosen.state.warnings, *operated.warnings]
+    if "-of-" in checkpoint.name:
+        from .checkpoint.sharded import parts_told_by
+
+        parts = parts_told_by(checkpoint.name)
+        if parts > 1:
+            warnings.append(f"this is one of {parts} shards of a model; its .index.json is what to export for all")
     if task != "auto":
         from .families.tasks import doubts_about
 

@@ -244,6 +244,15 @@ def test_shards_come_by_name_and_each_in_its_order(tmp_path: Path) -> None:
 # --------------------------------------------------------------------------------------------------------- TorchScript
 
 
+@pytest.mark.parametrize(
+    ("name", "warned"),
+    [("model-00001-of-00002.safetensors", True), ("model-00001-of-00001.bin", False), ("fold-1-of-5.pt", False)],
+)
+def test_shard_that_is_exported_alone_is_said_to_be_one(name: str, warned: bool, tmp_path: Path) -> None:
+    path = written(tmp_path, checkpoint(mapping({"good": tensor()})), name)
+    assert any("one of 2 shards of a model" in warning for warning in pywts.plan(path).warnings) == warned
+
+
 def test_torchscript_parameters_then_buffers_then_children_by_attributes(tmp_path: Path) -> None:
     found = exported(written(tmp_path, script(MODEL, CONSTANTS)))
     assert found == {"a": list(GOOD), "b": list(GOOD[1:3]), "ä": [GOOD[0]], "child.a": [GOOD[0]]}

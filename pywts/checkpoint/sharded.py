@@ -26,6 +26,16 @@ _INDEX_LIMIT = 256 << 20
 _SHARD_LIMIT = 10_000
 
 
+def parts_told_by(name: str) -> int:
+    """How many shards a model has, by one's name as transformers and diffusers give it; 1 for a file of another name.
+
+    ``model-00001-of-00002.safetensors`` is a shard, ``fold-1-of-5.pt`` a whole model.
+    """
+    before, _, after = os.path.basename(name).rpartition("-of-")
+    is_shard = before[-6:-5] == "-" and before[-5:].isdecimal() and after[:5].isdecimal() and after[5:6] == "."
+    return int(after[:5]) if is_shard else 1
+
+
 def open_index(file: SourceFile, limits: Limits, open_shard: Callable[[str, Limits], Checkpoint]) -> NamedTensors:
     """Read the index, then every shard."""
     shards = shards_of(file, limits)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..checkpoint.files import SourceFile
 from ..checkpoint.foreign import foreign
-from ..checkpoint.sharded import shards_of
+from ..checkpoint.sharded import parts_told_by, shards_of
 from ..errors import CheckpointError, Error, OptionError, shown
 from ..limits import DEFAULT_LIMITS
 from ..records import Record
@@ -27,9 +27,6 @@ _IN_TORCH_ARCHIVES = re.compile(rb"[^/]+/(?:data\.pkl|constants\.pkl|version|byt
 """How the first file of an archive of torch is called."""
 
 _SHARD = re.compile(r"-\d+-of-\d+\.")
-
-_PART_OF_MODEL = re.compile(r"-\d{5}-of-(\d{5})\.")
-"""How transformers and diffusers call a shard, whole models never: fold-1-of-5.pt is one."""
 
 
 class Found(Record):
@@ -263,9 +260,9 @@ class _Search:
         for item in found:
             model = sharded.get(item.source)
             if model is None:
-                part = _PART_OF_MODEL.search(posixpath.basename(item.source))
-                if part and int(part[1]) > 1:
-                    self._skipped.append(Skipped(item.source, f"one of {int(part[1])} shards that no index.json names"))
+                parts = parts_told_by(item.source)
+                if parts > 1:
+                    self._skipped.append(Skipped(item.source, f"one of {parts} shards that no index.json names"))
                 else:
                     models.append(item)
                 continue
