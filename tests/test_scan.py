@@ -169,6 +169,14 @@ def test_many_equal_calls_are_one_use(tmp_path: Path) -> None:
     assert len(found.uses) < 100
 
 
+@pytest.mark.parametrize("around", range(6))
+def test_call_that_is_inside_of_its_own_arguments_is_told_in_few_words(around: int, tmp_path: Path) -> None:
+    lists = b"]" * around
+    found = scanned(tmp_path, HEAD + b"]q\x00" + lists + named("my", "f") + b"h\x00\x85R" + b"a" * around + b"a.")
+    calls = [use for use in found.uses if use.how == "reduce"]
+    assert [len(use.arguments) < 300 and use.verdict for use in calls] == ["found"]
+
+
 def test_report_stays_small_whatever_the_pickle_names(tmp_path: Path) -> None:
     lines = b"".join(named("a", f"b{index}") + b"0" for index in range(60_000))
     found = scanned(tmp_path, HEAD + lines + b"N.")

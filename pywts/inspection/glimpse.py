@@ -55,7 +55,7 @@ def _text(node: Any, depth: int) -> str:
         return repr(value)
     if kind == "global":
         return f"{node.module[:_TEXT]}.{node.name[:_TEXT]}"
-    if depth == 0:
+    if depth <= 0:  # a call and its arguments are two levels
         return "..."
     if kind == "call":
         function = node.function
