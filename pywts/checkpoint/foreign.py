@@ -46,7 +46,7 @@ MARKS = (
     (0, b"SQLite format 3\x00", "an SQLite database", "name the checkpoint"),
     (0, b"PAR1", "a Parquet table", "name the checkpoint"),
     (0, b"ARROW1", "an Arrow table", "name the checkpoint"),
-    (0, b"MATLAB 5.0 MAT-file", "a MATLAB file", _ARRAYS),
+    (0, b"MATLAB ", "a MATLAB file", _ARRAYS),
     (0, b"\x89PNG\r\n\x1a\n", "an image (PNG)", "name the checkpoint"),
     (0, b"\xff\xd8\xff", "an image (JPEG)", "name the checkpoint"),
     (0, b"GIF8", "an image (GIF)", "name the checkpoint"),
