@@ -324,7 +324,7 @@ class Survey {
 
 std::optional<NodeOfPickle> node_of_pickle(py::handle value) {
   py::detail::make_caster<Node> caster;
-  if (!caster.load(value, false) || value.is_none()) return std::nullopt;
+  if (!caster.load(value, false)) return std::nullopt;
   const Node& node = py::detail::cast_op<const Node&>(caster);
   return NodeOfPickle{node.document(), node.id()};
 }

@@ -406,6 +406,12 @@ def test_bytes_of_the_reference(tmp_path: Path) -> None:
     assert (tmp_path / "out.wts").read_bytes() == reference_wts({"good": ARRAYS["good"]})
 
 
+def test_untyped_storage_of_a_tensor_without_a_dtype_holds_uint8(tmp_path: Path) -> None:
+    untyped = tensor(storage(numel=4, kind="UntypedStorage"))
+    path = written(tmp_path, checkpoint(mapping({"good": untyped})))
+    assert exported(path) == {"good": [*map(float, struct.pack("4f", *GOOD)[:4])]}
+
+
 # ------------------------------------------------------------------------------------------------------ pickled objects
 
 VARIANTS: dict[str, Callable[[], bytes]] = {

@@ -91,7 +91,9 @@ class Rebuilder:
             if usual is not None:
                 held, offset, shape, strides, numel, last = usual
                 storage, dtype = self._storages.get(held) or self._found(name, held)
-                found: Tensor | Refused | None = self._inside(name, dtype, storage, offset, shape, strides, numel, last)
+                found: Tensor | Refused | None = self._inside(
+                    name, dtype or "uint8", storage, offset, shape, strides, numel, last
+                )
                 return found if not kept else _as_used(name, found, kept)
             target = node.called
             if target in WRAPPERS:
@@ -148,8 +150,9 @@ class Rebuilder:
                 raise self._error(name, f"{target} has too few arguments")
             dtype = self._dtype(name, values[6])
             metadata = values[7] if len(values) > 7 else None
-        elif target.endswith("_v2"):
-            metadata = values[6] if len(values) > 6 else None
+        else:
+            dtype = dtype or "uint8"  # as torch.load takes an untyped storage
+            metadata = values[6] if target.endswith("_v2") and len(values) > 6 else None
         if metadata is not None:
             bits = mapping(metadata)
             if bits is None:
