@@ -60,7 +60,11 @@ def test_sdist_holds_sources_and_tests_and_no_checkpoint(sdist: Path) -> None:
 def test_wheel_holds_the_package_alone(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
-    assert {name.split("/")[0] for name in names} == {"pywts", f"pywts-{pywts.__version__}.dist-info"}
+        command = archive.read(f"pywts-{pywts.__version__}.data/scripts/pywts")
+    assert {name.split("/")[0] for name in names} == {
+        "pywts", f"pywts-{pywts.__version__}.dist-info", f"pywts-{pywts.__version__}.data"
+    }  # fmt: skip
+    assert command.startswith(b"#!python\n"), "installers put their Python there"
     assert {"pywts/include/wts.hpp", "pywts/cmake/wtsConfig.cmake", "pywts/py.typed", "pywts/_core.pyi"} <= names
     modules = {path.relative_to(ROOT).as_posix() for path in (ROOT / "pywts").rglob("*.py")}
     assert {name for name in names if name.endswith(".py")} == modules
