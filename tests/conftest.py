@@ -7,6 +7,7 @@ import os
 import platform
 import random
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -24,6 +25,7 @@ REBUILD = f"{sys.executable} -m pip install {ROOT}"
 SEED = int(os.environ.get("PYWTS_TEST_SEED") or random.SystemRandom().randrange(1 << 32))
 
 os.environ.pop("PYWTS_KERNEL", None)  # the tests choose themselves
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a script's background jobs, and all they start, ignore it
 
 # ultralytics reads these when it is imported: it shall neither phone home nor install anything, nor write into the
 # home folder. The font is there, so it is not downloaded.
