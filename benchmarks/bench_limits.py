@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 import statistics
 import sys
@@ -336,16 +337,66 @@ def huge(folder: Path) -> Iterable[Row]:
     if shutil.disk_usage(folder).free < HUGE_NEEDS:
         print("SKIPPED the checkpoint of 10 GB: it needs 40 GB of free disk", file=sys.stderr)
         return
+    import pywts
+
     source = tensors(folder, "float32", "flat", HUGE, 200)
+    out, hot = folder / "out.wts", folder / "hot.bin"
     try:
-        yield against_write("in process, 10 GB of float32", source, folder, 3, ">0.9", ">0.9")
-        out = folder / "out.wts"
+        size = pywts.export(source, out).bytes
+        equal = pywts.verify(out, source).equal
+        for where, bring, limit, reach in (
+            ("cached", into_cache, WRITE, lambda: hot_write(hot, size)),
+            (
+                "on the disk",
+                out_of_cache,
+                f"{WRITE}, after reading the file",
+                lambda: read_and_write(source, hot, size),
+            ),
+        ):
+            found = in_turns(
+                {"export": lambda: pywts.export(source, out), "limit": reach},
+                3,
+                lambda bring=bring: (remove(out, hot), bring(source)),
+            )
+            stage, ratio = f"in process, 10 GB of float32, {where}", found["limit"] / found["export"]
+            yield row(stage, limit, ratio, ">0.9", ">0.9", seconds=found["export"], equal=equal)
+        remove(out, hot)
         command = [pywts_script(), "export", str(source), "-o", str(out), "--quiet"]
         memory = peak_memory(command) - peak_memory([*interpreter(), "-c", "import argparse"])
         remove(out)
         yield row("peak memory, 10 GB of float32", PLAIN, memory / 2**20, "<64", "<32", unit="MB")
     finally:
         source.unlink()
+
+
+def read_whole(path: Path) -> None:
+    """Read a file into one small buffer."""
+    block = bytearray(1 << 20)
+    with path.open("rb", buffering=0) as file:
+        while file.readinto(block):
+            pass
+
+
+def read_and_write(source: Path, hot: Path, size: int) -> None:
+    """What an export of a file on the disk cannot do without."""
+    read_whole(source)
+    hot_write(hot, size)
+
+
+def into_cache(path: Path) -> None:
+    """Bring a file into the page cache; what was read twice stays there before what was written once."""
+    read_whole(path)
+    read_whole(path)
+
+
+def out_of_cache(path: Path) -> None:
+    """Take a file out of the page cache."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fdatasync(descriptor)
+        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+    finally:
+        os.close(descriptor)
 
 
 def remove(*paths: Path) -> None:
