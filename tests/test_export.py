@@ -113,6 +113,27 @@ def test_next_step_names_the_program_of_a_known_family(tmp_path: Path) -> None:
     assert exported.next_step == "build the engine: ./yolov8_det -s best.wts best.engine n"
 
 
+@pytest.mark.parametrize(
+    ("name", "quoted"),
+    [
+        ("my best.pt", "'my best.wts' 'my best.engine'"),
+        ("it's (2).pt", """'it'"'"'s (2).wts' 'it'"'"'s (2).engine'"""),
+        ("模型-1.pt", "模型-1.wts 模型-1.engine"),
+    ],
+)
+def test_next_step_is_quoted_for_a_shell(name: str, quoted: str, tmp_path: Path) -> None:
+    model = module(
+        "ultralytics.nn.tasks.DetectionModel",
+        parameters={"w": tensor(NAMED["a.weight"])},
+        yaml={"yaml_file": "yolov8n.yaml", "scale": "n"},
+    )
+    path = save(tmp_path / name, {"model": model})
+    assert pywts.export(path).next_step == f"build the engine: ./yolov8_det -s {quoted} n"
+    side = pywts.inspect(path).cpp_side
+    assert side is not None
+    assert side.commands[-1] == f"./yolov8_det -s {quoted} n"
+
+
 def test_exporting_twice_gives_the_same_bytes(source: Path, tmp_path: Path) -> None:
     pywts.export(source, tmp_path / "a.wts")
     pywts.export(source, tmp_path / "b.wts")

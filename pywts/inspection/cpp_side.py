@@ -10,7 +10,7 @@ import os
 from ..destination import default_path
 from ..errors import Error, shown
 from ..families.head import head_of
-from ..families.programs import CONFIGS, constants_of, generation_of, next_command, program_of, size_of
+from ..families.programs import CONFIGS, constants_of, generation_of, next_command, program_of, quoted, size_of
 from ..families.surgery import recognised
 from .brief import number, whole_number
 from .facts import Constant, CppSide
@@ -189,19 +189,9 @@ def _commands(checkpoint: Checkpoint, value: Any, path: str) -> tuple[str, ...]:
         wts = os.path.basename(default_path(path))
     except Error:
         return ()
-    export = f"pywts export {_quoted(path)}"
-    build = next_command(checkpoint, value, shown(wts))
+    export = f"pywts export {quoted(path)}"
+    build = next_command(checkpoint, value, wts)
     return (export, build) if build is not None else (export,)
-
-
-def _quoted(path: str) -> str:
-    if path.isprintable() and path.replace("/", "").replace(".", "").replace("-", "").replace("_", "").isalnum():
-        return path
-    if not path.isprintable():
-        return shown(path, 400)
-    from shlex import quote
-
-    return quote(path)
 
 
 def _unknown(
