@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..checkpoint.protocol import Checkpoint
+    from ..tensor import Refused, Tensor
 
 PROGRAMS = {
     ("8", "detect"): "yolov8_det",
@@ -118,6 +119,19 @@ def program_of(checkpoint: Checkpoint, weights: Any) -> tuple[str, str, str] | N
     if program is None or not _LAYERS.get(generation, set()) >= _layers(checkpoint, weights, generation):
         return None
     return generation, task, program
+
+
+def doubts_about_fused(checkpoint: Checkpoint, weights: Any, items: list[Tensor | Refused]) -> str | None:
+    """A warning where the family's program would look for batch normalizations that were folded away."""
+    if not checkpoint.is_module(weights) or any(item.name.endswith(".running_mean") for item in items):
+        return None
+    found = program_of(checkpoint, weights)
+    if found is None or not any(item.name.endswith(".conv.bias") for item in items):  # which only fusing gives a layer
+        return None
+    return (
+        f"the model is fused: its batch normalizations were folded into the convolutions, and {found[2]} looks for "
+        "them; export a checkpoint that was saved before fuse() was called"
+    )
 
 
 def constants_of(generation: str, task: str) -> tuple[str, str, str]:
