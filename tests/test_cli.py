@@ -441,6 +441,11 @@ def test_file_that_is_missing_is_told_the_nearest(source: Path) -> None:
     other = source.with_name(f"{source.stem}s{source.suffix}")
     found = run("export", other)
     assert (found.returncode, found.stderr) == (1, f"pywts: {other}: no such file; did you mean {source}?\n")
+    remote = run("export", "https://example.org/best.pt")
+    assert (remote.returncode, remote.stderr) == (
+        1,
+        "pywts: https://example.org/best.pt: no such file; download it first, or give the URL to `pywts batch`\n",
+    )
     piped = run("export", "-")
     assert (piped.returncode, piped.stderr) == (
         1,

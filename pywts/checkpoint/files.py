@@ -95,9 +95,11 @@ class SourceFile:
 
 
 def _instead(path: str) -> str:
-    """The way out where there is no such file: a near name, if its folder has one."""
+    """The way out where there is no such file: a near name, if its folder has one; what a path cannot be."""
     if path == "-":
         return "; what comes from standard input must be saved to a file first"
+    if "://" in path:
+        return "; download it first, or give the URL to `pywts batch`"
     folder, name = os.path.split(path)
     try:
         with os.scandir(folder or ".") as entries:
