@@ -61,8 +61,8 @@ def convert(
 
     source: the path of a .wts, what ``pywts.open`` gave, or what ``export`` takes.
     output: a path: ``.safetensors``, ``.npz``, ``.pt`` or ``.pth`` (a state_dict that ``torch.load`` reads), ``.wts``.
-    overwrite: whether an existing file of that format may be replaced.
-    force: whether an existing file of another format may be replaced.
+    overwrite: whether an existing file of that format may be replaced; a ``.pt`` or ``.pth`` only if it was written so.
+    force: whether any other existing file may be replaced.
     durable: wait until the file is on the disk.
     limits: what the source may ask for.
     selection: those arguments of ``export`` that decide what is written, from ``key`` to ``half``; unlike there,
@@ -116,7 +116,7 @@ def convert(
             overwrite=overwrite,
             force=force,
             sources=[(status.st_dev, status.st_ino)] if status is not None else (),
-            kind=f"{kind} file",
+            kind=".pt that pywts wrote" if kind == "torch" else f"{kind} file",
             is_of_kind=is_of_kind,
         )
 
@@ -218,6 +218,10 @@ def _add(archive: ZipFile, name: str, size: int, *contents: Iterable[bytes | mem
                 file.write(chunk)
 
 
+_OWN = b"\x80\x02ccollections\nOrderedDict\n)R("
+"""How the pickle of a state_dict begins that is written here; pickle and torch.save memoize in between."""
+
+
 def _pickled(tensors: list[Tensor]) -> bytes:
     """An OrderedDict of tensors in pickle's protocol 2, where the persistent id of a storage is its place."""
 
@@ -233,7 +237,7 @@ def _pickled(tensors: list[Tensor]) -> bytes:
         return b"(" + b"".join(map(number, values)) + b"t"
 
     empty = b"ccollections\nOrderedDict\n)R"
-    parts = [b"\x80\x02", empty, b"("]
+    parts = [_OWN]
     for place, tensor in enumerate(tensors):
         kind = b"ctorch\nFloatStorage\n"
         storage = b"(" + text("storage") + kind + text(str(place)) + text("cpu") + number(tensor.numel) + b"tQ"
@@ -248,5 +252,5 @@ _FORMATS = {".safetensors": "safetensors", ".npz": "npz", ".pt": "torch", ".pth"
 _WRITERS: dict[str, tuple[Callable[[BinaryIO, list[Tensor], str], None], Callable[[bytes], bool]]] = {
     "safetensors": (_write_safetensors, lambda head: head[8:9] == b"{"),
     "npz": (_write_npz, lambda head: head[:2] == b"PK" and b".npy" in head[:300]),
-    "torch": (_write_torch, lambda head: head[:2] == b"PK" and b"data.pkl" in head[:300]),
+    "torch": (_write_torch, lambda head: head[:2] == b"PK" and _OWN in head[:300]),
 }

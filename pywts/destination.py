@@ -14,7 +14,7 @@ from time import sleep
 
 from . import system
 from ._core import CoreError, reserve
-from .errors import OutputError
+from .errors import OutputError, shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,6 +44,14 @@ _WAYS_OUT = {
 _NO_TMPFILE = {errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT, errno.ENOSYS}
 
 
+_OTHER_FORMATS = {
+    **dict.fromkeys((".engine", ".plan", ".trt"), "; the engine is built from it, on the machine that will run it"),
+    **dict.fromkeys((".safetensors", ".npz", ".pt", ".pth"), "; `pywts convert` writes that format"),
+    **dict.fromkeys((".onnx", ".tflite", ".h5", ".pb"), ""),
+}
+"""What else an output's suffix may ask for, and the way to it."""
+
+
 def default_path(source: str) -> str:
     """The .wts beside a source, as the reference scripts name it: ``a.pth.tar`` gives ``a.pth.wts``."""
     return os.path.splitext(source)[0] + ".wts"
@@ -58,6 +66,14 @@ def resolve(output: str, source: str | None) -> str:
     if source is None:
         raise OutputError(f"{output}: is a folder, and the source has no name of its own: name the file")
     return os.path.join(output, os.path.basename(default_path(source)))
+
+
+def misnamed(path: str) -> str | None:
+    """A warning where the suffix of a .wts is that of another format."""
+    suffix = os.path.splitext(path)[1].lower()
+    if suffix not in _OTHER_FORMATS:
+        return None
+    return f"{shown(path)}: is a .wts, whatever its suffix says{_OTHER_FORMATS[suffix]}"
 
 
 class Destination:

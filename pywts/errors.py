@@ -64,6 +64,11 @@ def shown(text: object, limit: int = 120) -> str:
     return f"{escaped[: limit // 2]}...{escaped[-limit // 3 :]}"
 
 
+def counted(count: int, noun: str) -> str:
+    """How many there are: "1 tensor", "2,000 tensors"."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def near(name: str, names: list[str], count: int = 3) -> list[str]:
     """The names closest to one that was not found, best first."""
     import difflib

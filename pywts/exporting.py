@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from time import perf_counter
 
-from .destination import Destination, default_path, resolve
+from .destination import Destination, default_path, misnamed, resolve
 from .errors import OptionError, shown
 from .families.programs import next_command
 from .layout import Layout, check_expansion, lay_out
@@ -232,6 +232,9 @@ def export_checkpoint(
             )  # fmt: skip
         else:
             destination.write(layout.size, durable, job.to_file)
+        other = misnamed(path)
+        if other is not None:
+            warnings += (other,)
         if not sidecar and os.path.exists(f"{path}.json"):
             warnings += (f"{shown(path)}.json was left as it was, and may describe another .wts; --sidecar writes it",)
     elif sidecar or verify:
@@ -336,10 +339,13 @@ def _output_path(source: str | None, output: str | bytes | os.PathLike[str] | No
 
 
 def _next_step(checkpoint: Checkpoint, chosen: Chosen, path: str | None) -> str:
-    name = shown(os.path.basename(path)) if path and not path.startswith("/dev/") else "MODEL.wts"
+    name = os.path.basename(path) if path and not path.startswith("/dev/") else "MODEL.wts"
     command = next_command(checkpoint, chosen.value, name)
     if command is None:
-        return f"give {name} to the program that builds the engine; its class count and input size must be the model's"
+        return (
+            f"give {shown(name)} to the program that builds the engine; "
+            "its class count and input size must be the model's"
+        )
     return f"build the engine: {command}"
 
 

@@ -6,6 +6,7 @@ The recipe sees the names as the checkpoint has them; then junk, globs, prefix a
 from __future__ import annotations
 
 from .checkpoint.choosing import Chosen, choose
+from .families.programs import doubts_about_fused
 from .families.surgery import operate
 from .records import Record
 from .renaming import junk_warning, prefix_hint, renamed, round_half, selected, without_junk
@@ -58,6 +59,8 @@ def select(
         parts = parts_told_by(checkpoint.name)
         if parts > 1:
             warnings.append(f"this is one of {parts} shards of a model; its .index.json is what to export for all")
+    fused = doubts_about_fused(checkpoint, chosen.value, chosen.state.items)
+    warnings += [fused] if fused else []
     if task != "auto":
         from .families.tasks import doubts_about
 

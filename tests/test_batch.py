@@ -439,13 +439,13 @@ def test_too_little_room_is_an_error_before_anything_starts(
         (["a.pt"], "the following arguments are required: -o/--output"),
         (["a.pt", "-o", ""], "the output is an empty path"),
         (["a.pt", "-o", "out", "--recipe", "yolov55"], "recipe"),
-        (["a.pt", "-o", "out", "--jobs", "0"], "--jobs: invalid number value: '0'"),
-        (["a.pt", "-o", "out", "--max-memory", "many"], "--max-memory: invalid size value: 'many'"),
+        (["a.pt", "-o", "out", "--jobs", "0"], "--jobs: '0' is no number from 1 on"),
+        (["a.pt", "-o", "out", "--max-memory", "many"], "--max-memory: 'many' is no size, such as 800M or 4G"),
         (["a.pt", "-o", "out", "--timeout", "-1"], "--timeout"),
         (["a.pt", "-o", "out", "--engine", "spark"], "--engine"),
         (["a.pt", "-o", "out", "--max-memory", "1K"], "a worker takes up to"),
         (["a.pt", "-o", "out", "--rename", "a"], "rename 'a' is no REGEX=TEXT"),
-        (["a.pt", "-o", "README.md"], "README.md/pywts-batch.jsonl: cannot be written"),
+        (["a.pt", "-o", "README.md"], "README.md: is no folder; -o wants one for the outputs"),
         (["a.pt", "-o", "README.md", "--dry-run"], "README.md/pywts-batch.jsonl: cannot be read"),
         (["a.pt", "-o", "out", "--dry-run", "--report", "r.html"], "--report tells of a run"),
         (["a.pt", "-o", "out", "--scheduler", "tcp://x"], "a scheduler is of the engine dask"),
@@ -468,7 +468,7 @@ def test_lines_and_summary_off_a_terminal(zoo: Path, tmp_path: Path) -> None:
     assert (found.returncode, found.stderr) == (1, "")
     assert "\x1b" not in found.stdout
     lines = found.stdout.splitlines()
-    assert lines[0] == "5 checkpoints to do, 0 done before; 1 worker processes"
+    assert lines[0] == "5 checkpoints to do, 0 done before; 1 worker process"
     assert sum(" done " in line and "/5 " in line for line in lines) == 3
     assert any(line.startswith(r"failed:  \x1b[31mred.wts: ") for line in lines)
     assert lines[-1] == f"journal: {tmp_path}/out/{NAME}"

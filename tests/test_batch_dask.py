@@ -100,7 +100,7 @@ def test_worker_of_a_cluster_is_killed_and_the_results_are_complete(cluster: Clu
     assert (out / "large.wts").stat().st_size > 600_000_000
     assert sorted(path.name for path in out.iterdir() if path.suffix != ".wts") == [NAME]
     again = run("batch", zoo, "-o", out, "--jobs", "1")  # the journal is the same for every engine
-    assert "1 checkpoints to do, 61 done before" in again.stdout
+    assert "1 checkpoint to do, 61 done before" in again.stdout
 
 
 def test_cluster_on_this_machine(tmp_path: Path) -> None:

@@ -148,12 +148,12 @@ def test_from_a_bucket_to_a_bucket_and_on(bucket: Bucket, tmp_path: Path) -> Non
 
     put(bucket, checkpoint(tmp_path / "new.pt", 60), "in/a.pt")
     bucket.client().delete_object(Bucket="zoo", Key="in/broken.pt")
-    assert "1 checkpoints to do, 1 done before" in batch("s3://zoo/in", "-o", "s3://zoo/out").stdout
+    assert "1 checkpoint to do, 1 done before" in batch("s3://zoo/in", "-o", "s3://zoo/out").stdout
     assert content(bucket, "out/a.wts") == exported(tmp_path / "new.pt", tmp_path)
     bucket.client().delete_object(Bucket="zoo", Key="out/a.wts")
     for path in (tmp_path / "state").rglob(NAME):  # as on another machine
         path.unlink()
-    assert "1 checkpoints to do, 1 done before" in batch("s3://zoo/in", "-o", "s3://zoo/out").stdout
+    assert "1 checkpoint to do, 1 done before" in batch("s3://zoo/in", "-o", "s3://zoo/out").stdout
 
 
 def test_mixed_sources_with_sidecar_and_verify(bucket: Bucket, tmp_path: Path) -> None:

@@ -165,7 +165,7 @@ def test_root_by_key(export: EXPORT) -> None:
         ("emma", "no 'emma' in the checkpoint; weights are under 'ema'"),
         ("model.nothing", "no 'model.nothing' in the checkpoint; weights are under 'ema', 'model'"),
         ("epoch", r"'epoch' holds no weights, it is int 7; weights are under"),
-        ("history", r"'history' holds no weights, it is a? ?list; weights are under"),
+        ("history", r"'history' holds no weights, it is a list; weights are under"),
         ("", "no '' in the checkpoint"),
     ],
 )
@@ -206,10 +206,14 @@ def test_several_sets_of_weights_are_an_error_that_lists_them(content: Any, choi
     ("content", "message"),
     [
         ({"epoch": 3, "names": ["a"]}, "holds no weights; its keys are: epoch, names"),
-        ({"ema": None, "model": None}, "holds no weights; its keys are: ema, model"),
+        (
+            {"ema": None, "model": None},
+            r"holds no weights; its keys are: ema \(None\), model \(None\); save the model's state_dict",
+        ),
         (OPTIMIZER, "an optimizer's state, which holds no weights; export the model's checkpoint"),
-        ({}, "holds no weights; its keys are: nothing"),
-        ([], "holds no weights"),
+        ({"state_dict": {}, "epoch": 1}, r"its keys are: state_dict \(empty\), epoch; save"),
+        ({}, "holds no weights: it is an empty dict; save"),
+        ([], "holds no weights: it is a list; save"),
         (5, "holds no weights: it is int 5"),
     ],
 )

@@ -22,7 +22,7 @@ from processes import ELSEWHERE, TIMEOUT, command, drawn_on, environment, run, s
 from reference import reference_wts
 
 import pywts
-from pywts.cli import progress
+from pywts.cli import COMMANDS, progress
 from pywts.cli.progress import LateBar
 from pywts.options import OPTIONS
 
@@ -369,7 +369,11 @@ def test_errors_name_file_tensor_position_and_way_out(tmp_path: Path) -> None:
             {"head.bias": numpy.array([0, 1, 1e39])},
             "overflow.pt: head.bias, value 2: is finite in float64 and overflows float32; clip it before it is saved",
         ),
-        "nothing.pt": ({"epoch": 3}, "nothing.pt: holds no weights; its keys are: epoch"),
+        "nothing.pt": (
+            {"epoch": 3},
+            "nothing.pt: holds no weights; its keys are: epoch; "
+            "save the model's state_dict in it, or name another file",
+        ),
     }
     for name, (content, message) in cases.items():
         if content is not None:
@@ -400,7 +404,78 @@ def test_names_with_escapes_are_printed_harmlessly(tmp_path: Path) -> None:
     assert "\x1b" not in found.stdout
     assert r"\x1b[31mred\n.wts" in found.stdout
     missing = run("export", tmp_path / "\x1b[31m.pt")
-    assert (missing.returncode, missing.stderr) == (1, f"pywts: {tmp_path}/\\x1b[31m.pt: no such file\n")
+    assert missing.returncode == 1
+    assert missing.stderr == (
+        f"pywts: {tmp_path}/\\x1b[31m.pt: no such file; did you mean {tmp_path}/\\x1b[31mred\\n.pt?\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--ouput", "a.wts"], "unrecognized arguments: --ouput a.wts; did you mean --output?"),
+        (["--side"], "unrecognized arguments: --side; did you mean --sidecar?"),
+        (["--recipee=none"], "unrecognized arguments: --recipee=none; did you mean --recipe?"),
+        (["--qqqqqq"], "unrecognized arguments: --qqqqqq"),
+        (["-t", "detection"], "did you mean detect?"),
+        (["--dialect", "single "], "did you mean single?"),
+    ],
+    ids=lambda given: given if isinstance(given, str) else " ".join(given),
+)
+def test_flag_or_choice_that_is_none_is_told_the_nearest(arguments: list[str], message: str, source: Path) -> None:
+    """And never taken for it."""
+    found = run("export", source, *arguments)
+    assert (found.returncode, found.stdout) == (2, "")
+    assert found.stderr.endswith(f"{message}\n")
+    assert not source.with_suffix(".wts").exists()
+
+
+def test_every_command_names_the_nearest_flag() -> None:
+    for name in COMMANDS:
+        found = run(name, "--hlep")
+        assert found.returncode == 2, name
+        assert "did you mean --help?" in found.stderr or "are required" in found.stderr, name
+
+
+def test_file_that_is_missing_is_told_the_nearest(source: Path) -> None:
+    other = source.with_name(f"{source.stem}s{source.suffix}")
+    found = run("export", other)
+    assert (found.returncode, found.stderr) == (1, f"pywts: {other}: no such file; did you mean {source}?\n")
+    remote = run("export", "https://example.org/best.pt")
+    assert (remote.returncode, remote.stderr) == (
+        1,
+        "pywts: https://example.org/best.pt: no such file; download it first, or give the URL to `pywts batch`\n",
+    )
+    piped = run("export", "-")
+    assert (piped.returncode, piped.stderr) == (
+        1,
+        "pywts: -: no such file; what comes from standard input must be saved to a file first\n",
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "way"),
+    [
+        ("best.engine", "; the engine is built from it, on the machine that will run it"),
+        ("best.SAFETENSORS", "; `pywts convert` writes that format"),
+        ("best.onnx", ""),
+    ],
+)
+def test_output_that_is_called_as_another_format_is_said_to_be_a_wts(name: str, way: str, source: Path) -> None:
+    path = source.with_name(name)
+    found = run("export", source, "-o", path)
+    assert (found.returncode, found.stderr) == (
+        0,
+        f"pywts: warning: {path}: is a .wts, whatever its suffix says{way}\n",
+    )
+    assert path.read_bytes() == reference_wts(EMA)
+
+
+def test_one_of_a_kind_is_no_plural(tmp_path: Path) -> None:
+    path = save(tmp_path / "one.pt", {"w": tensor(numpy.ones(1, numpy.float32))})
+    for arguments in ((path,), (path, "--dry-run")):
+        assert "1 tensor, 1 value, " in run("export", *arguments).stdout
+    assert "compared: 1 tensor, 1 value\n" in run("verify", tmp_path / "one.wts", path).stdout
 
 
 def test_names_beyond_ascii(tmp_path: Path) -> None:

@@ -304,9 +304,9 @@ def test_pickled_arrays_of_any_layout(protocol: int, tmp_path: Path) -> None:
 # ------------------------------------------------------------------------------------------------ what is no checkpoint
 
 
-def tar(name: str) -> bytes:
+def tar(name: str, form: int = tarfile.PAX_FORMAT) -> bytes:
     out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w") as file:
+    with tarfile.open(fileobj=out, mode="w", format=form) as file:
         file.addfile(tarfile.TarInfo(name))
     return out.getvalue()
 
@@ -316,6 +316,8 @@ FOREIGN = {
     "zeros": (bytes(4096), "zeros"),
     "old tar": (tar("storages"), "torch before 0.1.10"),
     "tar": (tar("model.pt"), "a tar archive; its first file is model.pt"),
+    "tar with facts first": (tar("模型.pt"), "a tar archive; unpack it"),
+    "tar of a long name": (tar("a" * 150 + "/model.pt", tarfile.GNU_FORMAT), "a tar archive; unpack it"),
     "gzip": (gzip.compress(checkpoint(beside(NONE))), "gunzip"),
     "7z": (b"7z\xbc\xaf\x27\x1c\x00\x04" + bytes(40), "7z archive"),
     "rar": (b"Rar!\x1a\x07\x01\x00" + bytes(40), "rar archive"),

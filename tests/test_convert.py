@@ -7,6 +7,7 @@ import os
 import stat
 import struct
 import zipfile
+from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
@@ -204,6 +205,25 @@ def test_unknown_suffix(wts: Path, tmp_path: Path) -> None:
             pywts.convert(wts, tmp_path / name)
     with pytest.raises(TypeError, match=r"convert\(\) got an unexpected keyword argument 'sidecar'"):
         pywts.convert(wts, tmp_path / "m.npz", sidecar=True)
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".pth"])
+@pytest.mark.parametrize("content", ["training", "state_dict"])
+def test_checkpoint_of_a_training_is_not_overwritten_unasked(
+    content: str, suffix: str, wts: Path, tmp_path: Path
+) -> None:
+    """The way back from best.wts must not cost the best.pt beside it, which holds more."""
+    torch = pytest.importorskip("torch")
+    state = OrderedDict(w=torch.ones(2, dtype=torch.float16))
+    output = tmp_path / f"best{suffix}"
+    torch.save({"model": state, "epoch": 3} if content == "training" else state, output)
+    before = output.read_bytes()
+    with pytest.raises(pywts.OutputError, match=r"exists and is no \.pt that pywts wrote; .* --force"):
+        pywts.convert(wts, output)
+    assert output.read_bytes() == before
+    pywts.convert(wts, output, force=True)
+    pywts.convert(wts, output)
+    assert pywts.diff(wts, output).equal
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)

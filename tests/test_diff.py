@@ -151,7 +151,7 @@ def test_command_line(tmp_path: Path) -> None:
     found = run("diff", tmp_path / "a.wts", tmp_path / "b.wts")
     assert found.returncode == 1
     assert "only in b: 1: c\n" in found.stdout
-    assert "values: 1 tensors differ; at most 0.5 (2,097,152 ULP), on average 0.0833\n" in found.stdout
+    assert "values: 1 tensor differs; at most 0.5 (2,097,152 ULP), on average 0.0833\n" in found.stdout
     assert "  w: 2 of 6 differ; at most 0.5" in found.stdout
     assert "first value 1: 1.0 (3f800000) against 1.25 (3fa00000)" in found.stdout
     assert run("diff", tmp_path / "a.wts", tmp_path / "b.wts", "-q").stdout == ""

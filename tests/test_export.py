@@ -113,6 +113,52 @@ def test_next_step_names_the_program_of_a_known_family(tmp_path: Path) -> None:
     assert exported.next_step == "build the engine: ./yolov8_det -s best.wts best.engine n"
 
 
+@pytest.mark.parametrize(
+    ("name", "quoted"),
+    [
+        ("my best.pt", "'my best.wts' 'my best.engine'"),
+        ("it's (2).pt", """'it'"'"'s (2).wts' 'it'"'"'s (2).engine'"""),
+        ("模型-1.pt", "模型-1.wts 模型-1.engine"),
+    ],
+)
+def test_next_step_is_quoted_for_a_shell(name: str, quoted: str, tmp_path: Path) -> None:
+    model = module(
+        "ultralytics.nn.tasks.DetectionModel",
+        parameters={"w": tensor(NAMED["a.weight"])},
+        yaml={"yaml_file": "yolov8n.yaml", "scale": "n"},
+    )
+    path = save(tmp_path / name, {"model": model})
+    assert pywts.export(path).next_step == f"build the engine: ./yolov8_det -s {quoted} n"
+    side = pywts.inspect(path).cpp_side
+    assert side is not None
+    assert side.commands[-1] == f"./yolov8_det -s {quoted} n"
+
+
+def layers(*names: str) -> Any:
+    """A yolo model of one layer with these parameters, and a batch normalization's mean where "bn" is among them."""
+    values = tensor(NAMED["a.weight"])
+    conv = module("torch.nn.modules.conv.Conv2d", parameters={name: values for name in names if name != "bn"})
+    bn = {"bn": module("torch.nn.modules.batchnorm.BatchNorm2d", buffers={"running_mean": values})}
+    layer = module("ultralytics.nn.modules.conv.Conv", modules={"conv": conv, **(bn if "bn" in names else {})})
+    return module(
+        "ultralytics.nn.tasks.DetectionModel",
+        modules={"model": module("torch.nn.modules.container.Sequential", modules={"0": layer})},
+        yaml={"yaml_file": "yolov8n.yaml", "scale": "n"},
+    )
+
+
+@pytest.mark.parametrize(
+    ("names", "fused"), [(("weight", "bias"), True), (("weight", "bias", "bn"), False), (("weight",), False)]
+)
+def test_fused_model_is_warned_of(names: tuple[str, ...], fused: bool, tmp_path: Path) -> None:
+    """The programs look for the batch normalizations, and fail far away from the cause."""
+    path = save(tmp_path / "best.pt", {"model": layers(*names)})
+    side = pywts.inspect(path).cpp_side
+    assert side is not None
+    for said in (pywts.export(path).warnings, pywts.plan(path).warnings, side.notes):
+        assert any("the model is fused" in line and "yolov8_det looks for them" in line for line in said) == fused
+
+
 def test_exporting_twice_gives_the_same_bytes(source: Path, tmp_path: Path) -> None:
     pywts.export(source, tmp_path / "a.wts")
     pywts.export(source, tmp_path / "b.wts")

@@ -544,6 +544,8 @@ def test_recipes_are_listed() -> None:
     ("recipe", "message"),
     [
         ("yolo5", "no recipe 'yolo5'; did you mean yolov5?"),
+        ("yolov8", "no recipe 'yolov8'; models of ultralytics need none; there are: auto, none, yolov5"),
+        ("yolo11", "no recipe 'yolo11'; models of ultralytics need none; there are: "),
         ("qqqqqq", "no recipe 'qqqqqq'; there are: auto, none, yolov5"),
         ("detectron2:epsilon=1", r"no parameter 'epsilon=1'; it takes detectron2:eps=\.\.\."),
         ("detectron2:eps", "no parameter 'eps'"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,16 @@ def test_compiles_without_a_warning(compiler: str, standard: str) -> None:
     command = [compiler, f"-std=c++{standard}", "-O1", *WARNINGS, *INCLUDE, "-S", "-o", "/dev/null"]
     checked(*command, ROOT / "examples" / "load_weights.cpp")
     checked(*command, "-fno-exceptions", "-fno-rtti", CPP / "reader_without_exceptions.cpp")
+
+
+@pytest.mark.tool("g++")
+@pytest.mark.parametrize("standard", ["11", "14"])
+def test_older_standard_is_told_what_is_needed(standard: str) -> None:
+    source = ROOT / "examples" / "load_weights.cpp"
+    command = ["g++", f"-std=c++{standard}", *INCLUDE, "-fsyntax-only", source]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert found.returncode != 0
+    assert "wts.hpp needs C++17: compile with -std=c++17, or set(CMAKE_CXX_STANDARD 17)" in found.stderr
 
 
 @pytest.mark.tool(MINGW)

@@ -20,6 +20,10 @@
 #ifndef WTS_HPP
 #define WTS_HPP
 
+#if __cplusplus < 201703L && (!defined(_MSVC_LANG) || _MSVC_LANG < 201703L)
+#error "wts.hpp needs C++17: compile with -std=c++17, or set(CMAKE_CXX_STANDARD 17)"
+#endif
+
 #include <algorithm>
 #include <atomic>
 #include <cstddef>

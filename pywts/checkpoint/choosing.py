@@ -47,6 +47,8 @@ _LISTED = 64
 _LOOKED_AT = 10_000
 """Entries of a mapping that are looked at; no trainer keeps more beside its weights."""
 
+_SAVE = "save the model's state_dict in it, or name another file"
+
 _NESTING = 4
 """How deep candidates are looked for."""
 
@@ -340,11 +342,21 @@ def _offer(checkpoint: Checkpoint, wanted: str) -> str:
 def _nothing(checkpoint: Checkpoint, root: Any) -> str:
     entries = checkpoint.mapping(root)
     if entries is not None:
-        keys = ", ".join(shown(str(key), 40) for key in list(entries)[:12]) or "nothing"
         if _is_optimizer(entries):
             return f"{checkpoint.name}: an optimizer's state, which holds no weights; export the model's checkpoint"
-        return f"{checkpoint.name}: holds no weights; its keys are: {keys}"
+        keys = ", ".join(
+            f"{shown(str(key), 40)}{_void(checkpoint, value)}" for key, value in islice(entries.items(), 12)
+        )
+        what = f"; its keys are: {keys}" if keys else ": it is an empty dict"
+        return f"{checkpoint.name}: holds no weights{what}; {_SAVE}"
     if checkpoint.is_tensor(root) or any(map(checkpoint.is_tensor, checkpoint.sequence(root) or ())):
         what = "a single tensor" if checkpoint.is_tensor(root) else "a list of tensors"
         return f"{checkpoint.name}: holds no weights with names: it is {what}; save a dict of them: {{name: tensor}}"
-    return f"{checkpoint.name}: holds no weights: it is {checkpoint.describe(root)}"
+    return f"{checkpoint.name}: holds no weights: it is {checkpoint.describe(root)}; {_SAVE}"
+
+
+def _void(checkpoint: Checkpoint, value: Any) -> str:
+    """What shows why a key that could hold weights holds none."""
+    if checkpoint.plain(value) is None:
+        return " (None)"
+    return " (empty)" if checkpoint.mapping(value) == {} else ""

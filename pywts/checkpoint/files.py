@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import os
 import stat
+from itertools import islice
 
-from ..errors import CheckpointError
+from ..errors import CheckpointError, near, shown
+
+_LOOKED_AT = 10_000
+"""Files of a folder among which a near name is looked for."""
 
 DCP_TO_TORCH = (
     "make one file of its folder: python -m torch.distributed.checkpoint.format_utils dcp_to_torch FOLDER NAME.pt"
@@ -26,7 +30,7 @@ class SourceFile:
             # O_NONBLOCK: opening a FIFO that nobody writes to must not hang.
             self.descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         except FileNotFoundError:
-            raise CheckpointError(f"{self.name}: no such file") from None
+            raise CheckpointError(f"{self.name}: no such file{_instead(self.name)}") from None
         except (OSError, ValueError) as error:
             raise CheckpointError(f"{self.name}: cannot be opened: {_reason(error)}") from None
         try:
@@ -88,6 +92,21 @@ class SourceFile:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _instead(path: str) -> str:
+    """The way out where there is no such file: a near name, if its folder has one; what a path cannot be."""
+    if path == "-":
+        return "; what comes from standard input must be saved to a file first"
+    if "://" in path:
+        return "; download it first, or give the URL to `pywts batch`"
+    folder, name = os.path.split(path)
+    try:
+        with os.scandir(folder or ".") as entries:
+            close = near(name, [entry.name for entry in islice(entries, _LOOKED_AT)], 1)
+    except (OSError, ValueError):
+        return ""
+    return f"; did you mean {shown(os.path.join(folder, close[0]), 300)}?" if close else ""
 
 
 def _folder(path: str) -> str:

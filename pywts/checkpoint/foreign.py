@@ -126,6 +126,8 @@ def _tar(head: bytes) -> tuple[str, str]:
     first = head[:100].rstrip(b"\x00").decode("utf-8", "replace")
     if first in ("sys_info", "pickle", "storages", "tensors"):
         return "a checkpoint of torch before 0.1.10 (tar)", "load and save it again with torch.load and torch.save"
+    if head[156:157] in (b"x", b"g", b"L"):  # facts of the first file, which comes later
+        return "a tar archive", _UNPACK
     return f"a tar archive; its first file is {shown(first)}", _UNPACK
 
 

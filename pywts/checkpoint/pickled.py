@@ -149,6 +149,8 @@ class PickledCheckpoint:
     def describe(self, value: Any) -> str:
         """What a value is, in a few words."""
         plain = self.plain(value)
+        if plain is None:
+            return "None"
         if not isinstance(plain, Node):
             return f"{type(plain).__name__} {shown(repr(plain), 40)}"
         if self.is_tensor(plain):
@@ -157,4 +159,6 @@ class PickledCheckpoint:
         if name and plain.target not in REFUSED_TENSORS:
             return shown(name)
         kind = plain.kind
+        if kind in ("list", "tuple", "dict", "set"):
+            return f"a {kind}"
         return {"str": "text", "global": "a reference", "persistent": "a storage"}.get(kind, kind)

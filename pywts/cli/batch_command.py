@@ -6,13 +6,13 @@ import argparse
 import re
 import sys
 
-from ..errors import OptionError, shown
+from ..errors import OptionError, counted, shown
 from ..options import OPTIONS
 from ..words import bytes_in_words
 from ..zoo.batching import batch, plan_batch
 from ..zoo.engines import ENGINES
 from ..zoo.report_files import check_report_path, write_report
-from .arguments import Formatter, add_options
+from .arguments import Parser, add_options
 from .parsed import Parsed, options_of
 
 TYPE_CHECKING = False
@@ -70,12 +70,10 @@ def run(arguments: list[str]) -> int:
 
 def command_parser() -> argparse.ArgumentParser:
     """What the command takes."""
-    parser = argparse.ArgumentParser(
-        "pywts batch",
+    parser = Parser(
+        "batch",
         description="Convert many checkpoints, each once: run it again after whatever happened, and it goes on.",
         epilog="Exit code: 0 all done, 1 some failed, 2 wrong usage or a plan that is refused, 130 interrupted.",
-        allow_abbrev=False,
-        formatter_class=Formatter,
     )
     parser.add_argument(
         "sources",
@@ -110,28 +108,26 @@ def command_parser() -> argparse.ArgumentParser:
 
 
 def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError
-    return number
+    if not re.fullmatch(r"0*[1-9][0-9]*", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 on")
+    return int(text)
 
 
 def _seconds(text: str) -> float:
-    number = float(text)
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0
     if not 0 < number < float("inf"):
-        raise ValueError
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds, such as 600")
     return number
 
 
 def _bytes(text: str) -> int:
     found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) ?([kmgt]?)(?:i?b)?", text.lower())
     if found is None or not float(found[1]):
-        raise ValueError
+        raise argparse.ArgumentTypeError(f"{text!r} is no size, such as 800M or 4G")
     return int(float(found[1]) * _UNITS[found[2]])
-
-
-for function, name in ((_positive, "number"), (_seconds, "number of seconds"), (_bytes, "size")):
-    function.__name__ = name  # argparse says "invalid size value"
 
 
 def _print_plan(plan: BatchPlan) -> None:
@@ -139,7 +135,7 @@ def _print_plan(plan: BatchPlan) -> None:
         print(f"{shown(job.source, 300)} -> {shown(job.output, 300)}  ({bytes_in_words(job.size)}; {job.why})")
     for skipped in plan.skipped:
         print(f"skipped: {shown(skipped.source, 300)}: {shown(skipped.reason, 300)}")
-    print(f"to do:   {len(plan.jobs):,} checkpoints of {bytes_in_words(plan.source_bytes)}")
+    print(f"to do:   {counted(len(plan.jobs), 'checkpoint')} of {bytes_in_words(plan.source_bytes)}")
     print(f"done:    {len(plan.done):,}, unchanged since")
     print(f"skipped: {len(plan.skipped):,}")
     free = "how much is free there is unknown"
@@ -168,7 +164,7 @@ def _print_report(report: BatchReport) -> None:
     rate = f", {bytes_in_words(int(report.bytes / report.seconds))}/s" if report.seconds > 0 else ""
     table.add_row("converted", f"{len(converted):,}", f"{bytes_in_words(report.bytes)} in {report.seconds:.1f} s{rate}")
     table.add_row("unchanged", f"{len(report.unchanged):,}", "done before")
-    table.add_row("failed", f"{len(report.failed):,}", f"{len(report.failures):,} causes" if report.failed else "")
+    table.add_row("failed", f"{len(report.failed):,}", counted(len(report.failures), "cause") if report.failed else "")
     table.add_row(
         "skipped", f"{len(report.skipped) + len(report.without_weights):,}", "no checkpoints; --dry-run lists them"
     )

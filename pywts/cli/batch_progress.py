@@ -6,7 +6,7 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from ..errors import shown
+from ..errors import counted, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,7 +73,9 @@ class Bar(Silent):
 
 def _say_plan(plan: BatchPlan, engine: str) -> None:
     about = f"; {engine}" if engine else ""
-    print(f"{len(plan.jobs):,} checkpoints to do, {len(plan.done):,} done before{shown(about, 300)}", flush=True)
+    print(
+        f"{counted(len(plan.jobs), 'checkpoint')} to do, {len(plan.done):,} done before{shown(about, 300)}", flush=True
+    )
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import argparse
 from ..errors import Error
 from ..options import OPTIONS
 from . import complain
-from .arguments import Formatter, add_options
+from .arguments import Parser, add_options
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,11 +22,9 @@ SAME, DIFFERENT, UNREADABLE = 0, 1, 2
 
 def parser_of(name: str, description: str) -> argparse.ArgumentParser:
     """A parser with the options that select tensors, and those of the output."""
-    parser = argparse.ArgumentParser(
-        f"pywts {name}",
+    parser = Parser(
+        name,
         description=f"{description} Exit code: 0 the same, 1 different, 2 wrong usage or unreadable.",
-        allow_abbrev=False,
-        formatter_class=Formatter,
     )
     add_options(parser, [option for option in OPTIONS if option.selects])
     parser.add_argument("-q", "--quiet", action="store_true", help="print nothing: the exit code tells")

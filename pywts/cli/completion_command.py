@@ -6,6 +6,7 @@ import argparse
 from importlib import import_module
 
 from . import COMMANDS
+from .arguments import Parser
 
 _SHELLS = {
     "bash": 'eval "$(pywts completion bash)" in ~/.bashrc',
@@ -28,11 +29,10 @@ def run(arguments: list[str]) -> int:
 
 def command_parser() -> argparse.ArgumentParser:
     """What the command takes."""
-    parser = argparse.ArgumentParser(
-        "pywts completion",
+    parser = Parser(
+        "completion",
         description="Print what lets a shell complete commands, options and paths.",
         epilog="; ".join(_SHELLS.values()),
-        allow_abbrev=False,
     )
     parser.add_argument("shell", choices=sorted(_SHELLS))
     return parser

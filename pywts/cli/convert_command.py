@@ -6,9 +6,9 @@ import argparse
 import sys
 
 from ..converting import convert
-from ..errors import Error, OptionError, shown
+from ..errors import Error, OptionError, counted, shown
 from ..options import OPTIONS
-from .arguments import Formatter, add_options
+from .arguments import Parser, add_options
 from .comparing import print_json
 from .parsed import Parsed, selection_of
 
@@ -36,17 +36,17 @@ def run(arguments: list[str]) -> int:
     for warning in done.warnings:
         print(f"pywts: warning: {warning}", file=sys.stderr)
     if not parsed.quiet:
-        print(f"{shown(done.path, 300)}: {done.tensors:,} tensors, {done.values:,} values in {done.seconds:.3f} s")
+        size = f"{counted(done.tensors, 'tensor')}, {counted(done.values, 'value')}"
+        print(f"{shown(done.path, 300)}: {size} in {done.seconds:.3f} s")
     return 0
 
 
 def command_parser() -> argparse.ArgumentParser:
     """What the command takes."""
-    parser = argparse.ArgumentParser(
-        "pywts convert",
+    parser = Parser(
+        "convert",
         description="Write weights as float32 in another format. Shapes of a .wts come from its sidecar.",
-        allow_abbrev=False,
-        formatter_class=Formatter,
+        epilog="Exit code: 0 done, 1 failed, 2 wrong usage.",
     )
     parser.add_argument("source", metavar="SOURCE", help="a .wts, a checkpoint, .safetensors, .npz")
     parser.add_argument(

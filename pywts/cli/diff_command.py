@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser
 
 from ..comparing import Compared, diff
-from ..errors import shown
+from ..errors import counted, shown
 from .comparing import answer, both_values, listed, parser_of
 from .parsed import Parsed, selection_of
 
@@ -31,7 +31,7 @@ def command_parser() -> ArgumentParser:
 
 def _show(result: Compared, rows: int | None) -> None:
     print(f"a: {shown(result.a, 300)}\nb: {shown(result.b, 300)}")
-    print(f"compared: {result.tensors:,} tensors, {result.values:,} values")
+    print(f"compared: {counted(result.tensors, 'tensor')}, {counted(result.values, 'value')}")
     if result.equal:
         print("the same, bit for bit")
         return
@@ -46,10 +46,8 @@ def _show(result: Compared, rows: int | None) -> None:
     if not result.different:
         print("values: the same in all that were compared")
         return
-    print(
-        f"values: {len(result.different):,} tensors differ; at most {result.max_abs:.6g} ({result.max_ulp:,} ULP), "
-        f"on average {result.mean_abs:.3g}"
-    )
+    differ = f"{counted(len(result.different), 'tensor')} differ{'s' if len(result.different) == 1 else ''}"
+    print(f"values: {differ}; at most {result.max_abs:.6g} ({result.max_ulp:,} ULP), on average {result.mean_abs:.3g}")
     for tensor in result.different[:rows]:
         nans = f", {tensor.nans:,} no numbers" if tensor.nans else ""
         print(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from ..errors import Error, OptionError, OutputError, shown
+from ..errors import Error, OptionError, OutputError, counted, shown
 from ..exporting import Exported, Plan, export, plan
 from ..options import OPTIONS, Option
 from .parsed import Parsed, options_of, quickly_parsed, selection_of
@@ -53,15 +53,12 @@ def run(arguments: list[str]) -> int:
 
 def command_parser() -> ArgumentParser:
     """What the command takes."""
-    import argparse
+    from .arguments import Parser, add_options
 
-    from .arguments import Formatter, add_options
-
-    parser = argparse.ArgumentParser(
-        "pywts export",
+    parser = Parser(
+        "export",
         description="Write the weights of a checkpoint as the .wts that TensorRT programs read.",
-        allow_abbrev=False,
-        formatter_class=Formatter,
+        epilog="Exit code: 0 done, 1 failed, 2 wrong usage.",
     )
     parser.add_argument("source", nargs="*", metavar="CHECKPOINT", help="the checkpoint, of whatever suffix")
     add_options(parser, _OPTIONS)
@@ -100,7 +97,7 @@ def _print_exported(exported: Exported, parsed: Parsed) -> None:
         return
     path = shown("standard output" if parsed.output == "-" else exported.path, 300)
     print(
-        f"{path}: {exported.tensors:,} tensors, {exported.values:,} values, {exported.bytes:,} bytes "
+        f"{path}: {counted(exported.tensors, 'tensor')}, {counted(exported.values, 'value')}, {exported.bytes:,} bytes "
         f"in {exported.seconds:.3f} s",
         file=stream,
     )
@@ -125,7 +122,8 @@ def _print_plan(planned: Plan, parsed: Parsed) -> None:
     widths = [max(len(row[column]) for row in (titles, *rows)) for column in range(3)]
     for row in (titles, *rows):
         print("  ".join(cell.ljust(width) for cell, width in zip(row[:3], widths, strict=True)) + f"  {row[3]:>14}")
-    print(f"{len(rows):,} tensors, {planned.values:,} values, {planned.bytes:,} bytes; nothing was written")
+    size = f"{counted(len(rows), 'tensor')}, {counted(planned.values, 'value')}, {planned.bytes:,} bytes"
+    print(f"{size}; nothing was written")
     print(f"weights: {planned.why}")
     for note in planned.notes:
         print(f"note:    {note}")

@@ -8,7 +8,7 @@ import sys
 from ..errors import Error, OptionError
 from ..inspection.inspecting import inspect
 from . import complain
-from .arguments import Formatter
+from .arguments import Parser
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,12 +37,10 @@ def run(arguments: list[str]) -> int:
 
 def command_parser() -> argparse.ArgumentParser:
     """What the command takes."""
-    parser = argparse.ArgumentParser(
-        "pywts inspect",
+    parser = Parser(
+        "inspect",
         description="Show what a checkpoint or a .wts holds, without loading it, and what the C++ side must be told. "
         "Exit code: 0 shown, 1 unreadable, or --check found damage, 2 wrong usage.",
-        allow_abbrev=False,
-        formatter_class=Formatter,
     )
     parser.add_argument("source", nargs="*", metavar="FILE", help="a checkpoint of any kind, or a .wts")
     parser.add_argument("-w", "--weights", metavar="FILE", help="the same, as the reference scripts call it")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from ..encoding import kernels
+from .arguments import Parser
 
 
 def run(arguments: list[str]) -> int:
@@ -18,4 +19,4 @@ def run(arguments: list[str]) -> int:
 
 def command_parser() -> argparse.ArgumentParser:
     """What the command takes: nothing."""
-    return argparse.ArgumentParser("pywts kernels", description="List the encoders of this build.")
+    return Parser("kernels", description="List the encoders of this build.")

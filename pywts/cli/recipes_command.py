@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from ..families.recipes import recipes
+from .arguments import Parser
 
 
 def run(arguments: list[str]) -> int:
@@ -21,4 +22,4 @@ def run(arguments: list[str]) -> int:
 
 def command_parser() -> argparse.ArgumentParser:
     """What the command takes: nothing."""
-    return argparse.ArgumentParser("pywts recipes", description="List what --recipe takes.")
+    return Parser("recipes", description="List what --recipe takes.")

@@ -19,7 +19,7 @@ from ..inspection.scan_report import (
     Use,
 )
 from ..inspection.scanning import scan
-from .arguments import Formatter
+from .arguments import Formatter, Parser
 
 _ROWS = 12
 _VERDICTS = (FOUND, UNREADABLE, NEEDS_CODE, CLEAN, NO_CHECKPOINT)
@@ -55,11 +55,10 @@ def run(arguments: list[str]) -> int:
 
 def command_parser() -> argparse.ArgumentParser:
     """What the command takes."""
-    parser = argparse.ArgumentParser(
-        "pywts scan",
+    parser = Parser(
+        "scan",
         description="Say what loading a file the ordinary way would import and call, without doing it.",
         epilog=_HELP,
-        allow_abbrev=False,
         formatter_class=_Formatter,
     )
     parser.add_argument("paths", nargs="+", metavar="PATH", help="a checkpoint; of a folder all that are below it")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser
 
 from ..comparing import Verified, verify
-from ..errors import shown
+from ..errors import counted, shown
 from .comparing import answer, both_values, listed, parser_of
 from .parsed import Parsed, selection_of
 
@@ -32,7 +32,7 @@ def command_parser() -> ArgumentParser:
 def _show(result: Verified) -> None:
     against = f"{shown(result.source, 300)}{' (checksums)' if result.by == 'checksums' else ''}"
     print(f"{shown(result.wts, 300)}: {'is' if result.equal else 'IS NOT'} what {against} holds")
-    print(f"compared: {result.tensors:,} tensors, {result.values:,} values")
+    print(f"compared: {counted(result.tensors, 'tensor')}, {counted(result.values, 'value')}")
     if result.missing:
         print(f"missing:  {listed(result.missing)}")
     if result.extra:

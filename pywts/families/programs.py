@@ -5,6 +5,7 @@ Names and arguments are those of the tensorrtx programs: ``PROGRAM -s MODEL.wts 
 
 from __future__ import annotations
 
+from ..errors import shown
 from .head import head_of
 
 TYPE_CHECKING = False
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..checkpoint.protocol import Checkpoint
+    from ..tensor import Refused, Tensor
 
 PROGRAMS = {
     ("8", "detect"): "yolov8_det",
@@ -84,14 +86,26 @@ _LAYERS = {"5": {"Conv", "C3", "SPPF"}}
 def next_command(checkpoint: Checkpoint, weights: Any, wts: str) -> str | None:
     """The command that builds an engine from the .wts; what the checkpoint does not say stands in angle brackets.
 
-    None where the weights are of no family with such a program.
+    It is quoted for a shell. None where the weights are of no family with such a program.
     """
     found = program_of(checkpoint, weights)
     if found is None:
         return None
     generation, _, program = found
-    stem = wts[: -len(".wts")] if wts.endswith(".wts") else wts
-    return f"./{program} -s {wts} {stem}.engine {_size(checkpoint, weights, generation) or '<size letter>'}"
+    engine = wts.removesuffix(".wts") + ".engine"
+    size = _size(checkpoint, weights, generation) or "<size letter>"
+    return f"./{program} -s {quoted(wts)} {quoted(engine)} {size}"
+
+
+def quoted(path: str) -> str:
+    """A path as a shell takes it; with escapes, which no shell takes, where it is not printable."""
+    if path.isprintable() and path.replace("/", "").replace(".", "").replace("-", "").replace("_", "").isalnum():
+        return path
+    if not path.isprintable():
+        return shown(path, 400)
+    from shlex import quote
+
+    return quote(path)
 
 
 def program_of(checkpoint: Checkpoint, weights: Any) -> tuple[str, str, str] | None:
@@ -105,6 +119,19 @@ def program_of(checkpoint: Checkpoint, weights: Any) -> tuple[str, str, str] | N
     if program is None or not _LAYERS.get(generation, set()) >= _layers(checkpoint, weights, generation):
         return None
     return generation, task, program
+
+
+def doubts_about_fused(checkpoint: Checkpoint, weights: Any, items: list[Tensor | Refused]) -> str | None:
+    """A warning where the family's program would look for batch normalizations that were folded away."""
+    if not checkpoint.is_module(weights) or any(item.name.endswith(".running_mean") for item in items):
+        return None
+    found = program_of(checkpoint, weights)
+    if found is None or not any(item.name.endswith(".conv.bias") for item in items):  # which only fusing gives a layer
+        return None
+    return (
+        f"the model is fused: its batch normalizations were folded into the convolutions, and {found[2]} looks for "
+        "them; export a checkpoint that was saved before fuse() was called"
+    )
 
 
 def constants_of(generation: str, task: str) -> tuple[str, str, str]:

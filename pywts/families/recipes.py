@@ -105,8 +105,10 @@ def recipe_of(text: str) -> tuple[Recipe, dict[str, Any]]:
     recipe = next((recipe for recipe in RECIPES if recipe.name == name), None)
     if recipe is None:
         names = ["auto", "none", *(recipe.name for recipe in RECIPES)]
-        close = near(name, names, 1)
+        close = [other for other in near(name, names) if _digits(other) == _digits(name)]
         hint = f"did you mean {close[0]}?" if close else f"there are: {', '.join(names)}"
+        if name.startswith("yolo") and not close:
+            hint = f"models of ultralytics need none; {hint}"
         raise OptionError(f"no recipe {shown(name)!r}; {hint}")
     parameters = {}
     for part in rest.split(",") if rest else ():
@@ -116,6 +118,11 @@ def recipe_of(text: str) -> tuple[Recipe, dict[str, Any]]:
             raise OptionError(f"recipe {name} has no parameter {shown(part)!r}; it takes {takes}")
         parameters[key] = _value(text, value, recipe.parameters[key])
     return recipe, parameters
+
+
+def _digits(name: str) -> str:
+    """What tells generations apart, whose names are near and whose surgery is not."""
+    return "".join(filter(str.isdigit, name))
 
 
 def _value(text: str, value: str, default: Any) -> Any:

@@ -10,7 +10,16 @@ import os
 from ..destination import default_path
 from ..errors import Error, shown
 from ..families.head import head_of
-from ..families.programs import CONFIGS, constants_of, generation_of, next_command, program_of, size_of
+from ..families.programs import (
+    CONFIGS,
+    constants_of,
+    doubts_about_fused,
+    generation_of,
+    next_command,
+    program_of,
+    quoted,
+    size_of,
+)
 from ..families.surgery import recognised
 from .brief import number, whole_number
 from .facts import Constant, CppSide
@@ -50,7 +59,8 @@ def describe_cpp_side(
     input_size, from_where = _input_size(checkpoint, value, training)
     size = size_of(checkpoint, value) if generation else None
     constants = _constants(generation, task, model, input_size, from_where, keypoints, anchors_a_level)
-    notes = [*surgery.notes, *surgery.warnings]
+    fused = doubts_about_fused(checkpoint, value, chosen.state.items)
+    notes = [*surgery.notes, *surgery.warnings, *([fused] if fused else [])]
     if masks is not None and program and masks != _MASKS:
         notes.append(f"the programs are written for {_MASKS} mask channels, this model has {masks}: change theirs")
     if keypoints is not None and program and keypoints[1:] != (_VALUES_A_POINT,):
@@ -189,19 +199,9 @@ def _commands(checkpoint: Checkpoint, value: Any, path: str) -> tuple[str, ...]:
         wts = os.path.basename(default_path(path))
     except Error:
         return ()
-    export = f"pywts export {_quoted(path)}"
-    build = next_command(checkpoint, value, shown(wts))
+    export = f"pywts export {quoted(path)}"
+    build = next_command(checkpoint, value, wts)
     return (export, build) if build is not None else (export,)
-
-
-def _quoted(path: str) -> str:
-    if path.isprintable() and path.replace("/", "").replace(".", "").replace("-", "").replace("_", "").isalnum():
-        return path
-    if not path.isprintable():
-        return shown(path, 400)
-    from shlex import quote
-
-    return quote(path)
 
 
 def _unknown(

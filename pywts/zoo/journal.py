@@ -65,6 +65,8 @@ class Journal:
         try:
             os.makedirs(os.path.dirname(path), exist_ok=True)
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
+        except (FileExistsError, NotADirectoryError):
+            raise OptionError(f"{os.path.dirname(path)}: is no folder; -o wants one for the outputs") from None
         except OSError as error:
             raise OptionError(f"{path}: cannot be written: {error.strerror}; give another -o") from None
         try:

@@ -40,7 +40,7 @@ class Processes:
         processors = system.processors()
         self.workers = jobs or processors
         self.threads = 2 if 2 * self.workers <= processors else 1
-        self.about = f"{self.workers} worker processes"
+        self.about = f"{self.workers} worker process{'' if self.workers == 1 else 'es'}"
         self._timeout = timeout
         self._max_memory = max_memory
         self._context = multiprocessing.get_context("forkserver")
