@@ -11,8 +11,7 @@ from time import perf_counter
 from .comparing import open_if_wts
 from .destination import Destination
 from .errors import OptionError
-from .exporting import export_checkpoint, open_source, path_of
-from .layout import lay_out
+from .exporting import export_checkpoint, laid_out, open_source, path_of
 from .limits import DEFAULT_LIMITS, Limits
 from .options import SELECTING
 from .reading import WtsFile, chunks, values_of
@@ -108,7 +107,7 @@ def convert(
                 done.warnings,
             )
         made = select(checkpoint, **selection)
-        layout = lay_out(checkpoint.name, made.items, "double", limits)
+        layout = laid_out(checkpoint, made)
         write, is_of_kind = _WRITERS[kind]
         status = os.stat(source_path) if source_path is not None else None
         destination = Destination(

@@ -213,7 +213,7 @@ def export_checkpoint(
     threads: 1 where other work keeps the other processors busy; more than 2 are never used.
     """
     made = select(checkpoint, **selection)
-    layout = _laid_out(checkpoint, made)
+    layout = laid_out(checkpoint, made)
     job = Job(checkpoint.name, layout, check, durable, threads > 1, checksum, progress)
     path = None
     warnings = made.warnings
@@ -281,7 +281,7 @@ def plan(source: Any, *, trust: bool = False, limits: Limits = DEFAULT_LIMITS, *
 def plan_checkpoint(checkpoint: Checkpoint, selection: dict[str, Any]) -> Plan:
     """``plan`` of an opened source."""
     made = select(checkpoint, **selection)
-    layout = _laid_out(checkpoint, made)
+    layout = laid_out(checkpoint, made)
     check_overflow(checkpoint.name, layout.tensors)
     return Plan(
         source=checkpoint.name,
@@ -300,7 +300,8 @@ def plan_checkpoint(checkpoint: Checkpoint, selection: dict[str, Any]) -> Plan:
     )
 
 
-def _laid_out(checkpoint: Checkpoint, made: Selection) -> Layout:
+def laid_out(checkpoint: Checkpoint, made: Selection) -> Layout:
+    """The layout of what was selected. Raises LimitError where a file's views make too much of its bytes."""
     layout = lay_out(checkpoint.name, made.items, made.dialect, checkpoint.limits)
     if checkpoint.inert:  # whoever holds a live object has what it takes
         check_expansion(checkpoint.name, layout, checkpoint.limits)
