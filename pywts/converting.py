@@ -11,7 +11,7 @@ from time import perf_counter
 from .comparing import open_if_wts
 from .destination import Destination
 from .errors import OptionError
-from .exporting import export_checkpoint, laid_out, open_source, path_of
+from .exporting import export_checkpoint, identities, laid_out, open_source, path_of
 from .limits import DEFAULT_LIMITS, Limits
 from .options import SELECTING
 from .reading import WtsFile, chunks, values_of
@@ -109,12 +109,11 @@ def convert(
         made = select(checkpoint, **selection)
         layout = laid_out(checkpoint, made)
         write, is_of_kind = _WRITERS[kind]
-        status = os.stat(source_path) if source_path is not None else None
         destination = Destination(
             path,
             overwrite=overwrite,
             force=force,
-            sources=[(status.st_dev, status.st_ino)] if status is not None else (),
+            sources=identities(source_path, layout.tensors),
             kind=f"{kind} file",
             is_of_kind=is_of_kind,
         )

@@ -219,7 +219,7 @@ def export_checkpoint(
     warnings = made.warnings
     if output is None or isinstance(output, (str, bytes, os.PathLike)):
         path = _output_path(source, output)
-        sources = _identities(source, layout.tensors)
+        sources = identities(source, layout.tensors)
         destination = Destination(path, overwrite=overwrite, force=force, sources=sources)
         if destination.direct:
             check_before(checkpoint.name, layout.tensors, check)
@@ -344,10 +344,13 @@ def _next_step(checkpoint: Checkpoint, chosen: Chosen, path: str | None) -> str:
     return f"build the engine: {command}"
 
 
-def _identities(path: str | None, tensors: list[Tensor]) -> set[tuple[int, int]]:
+def identities(path: str | None, tensors: list[Tensor]) -> set[tuple[int, int]]:
     """Device and inode of every file that is read: the source, and its shards."""
     descriptors = {tensor.storage.file for tensor in tensors if tensor.storage.file >= 0}
     found = [os.fstat(descriptor) for descriptor in descriptors]
     if path is not None:
-        found.append(os.stat(path))
+        try:
+            found.append(os.stat(path))
+        except OSError:  # it went in the meantime, and nothing can be written over it
+            pass
     return {(status.st_dev, status.st_ino) for status in found}
