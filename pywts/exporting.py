@@ -234,11 +234,8 @@ def export_checkpoint(
             destination.write(layout.size, durable, job.to_file)
         if not sidecar and os.path.exists(f"{path}.json"):
             warnings += (f"{shown(path)}.json was left as it was, and may describe another .wts; --sidecar writes it",)
-    elif sidecar or verify:
-        raise OptionError("sidecar and verify need a file that can be read back: give a path as the output")
-    elif not callable(getattr(output, "write", None)) or hasattr(output, "encoding"):
-        raise OptionError(f"the output is neither a path nor a binary stream but a {type(output).__name__}")
     else:
+        check_stream(output, sidecar, verify)
         check_before(checkpoint.name, layout.tensors, check)
         job.to_stream(output)
     return Exported(
@@ -323,6 +320,14 @@ def open_source(source: Any, limits: Limits) -> Checkpoint:
     from .checkpoint.live import LiveCheckpoint
 
     return LiveCheckpoint(source, limits)
+
+
+def check_stream(output: object, sidecar: bool, verify: bool) -> None:
+    """Raise OptionError for an output that is no path where it is no binary stream, or more than one is asked for."""
+    if sidecar or verify:
+        raise OptionError("sidecar and verify need a file that can be read back: give a path as the output")
+    if not callable(getattr(output, "write", None)) or hasattr(output, "encoding"):
+        raise OptionError(f"the output is neither a path nor a binary stream but a {type(output).__name__}")
 
 
 def _output_path(source: str | None, output: str | bytes | os.PathLike[str] | None) -> str:

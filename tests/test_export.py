@@ -264,6 +264,8 @@ def test_nothing_reaches_a_stream_where_a_value_overflows() -> None:
 def test_an_output_that_is_no_output_is_an_option_error(output: object) -> None:
     with pytest.raises(pywts.OptionError, match="neither a path nor a binary stream"):
         pywts.export({"a": numpy.ones(3, numpy.float32)}, output)
+    with pytest.raises(pywts.OptionError, match="neither a path nor a binary stream"):
+        pywts.export("trusted.pt", output, trust=True)  # before the child begins
 
 
 def test_a_shard_of_the_source_is_never_the_output(tmp_path: Path) -> None:
