@@ -480,6 +480,13 @@ def test_descriptor_of_the_caller(spelled: str, source: Path, out: Path) -> None
     assert (out / "all").read_bytes() == b"before\n" + TEXT + b"after\n"
 
 
+@pytest.mark.parametrize("number", ["1234567", str(1 << 40), "1" * 5000])
+def test_descriptor_that_nobody_has(number: str, source: Path) -> None:
+    for folder in ("/dev/fd", "/proc/self/fd"):
+        with pytest.raises(pywts.OutputError, match=f"{number[:40]}.*: "):
+            pywts.export(source, f"{folder}/{number}")
+
+
 # ------------------------------------------------------------------------------------------------------------ streams
 
 
