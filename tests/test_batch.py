@@ -21,7 +21,7 @@ from processes import TIMEOUT, drawn_on, environment, run, start
 from reference import reference_wts
 
 import pywts
-from pywts.zoo.journal import NAME, read_entries
+from pywts.zoo.journal import NAME, Journal, read_entries
 from pywts.zoo.lists import read_list
 from pywts.zoo.plan import _outputs
 from pywts.zoo.sources import Found, discover
@@ -382,6 +382,18 @@ def test_line_that_a_crash_cut_is_ignored(zoo: Path, tmp_path: Path) -> None:
     assert len(again.entries) == 1
     assert len(read_entries(str(out / NAME))) == 4
     assert (out / NAME).read_bytes().startswith(whole[: len(whole) - 20] + b"\n{")
+
+
+def test_journal_that_cannot_be_read_is_not_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(path: str) -> None:
+        raise pywts.OptionError(f"{path}: cannot be read")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("pywts.zoo.journal._read", failing)
+        with pytest.raises(pywts.OptionError, match="cannot be read"):
+            Journal(str(tmp_path / NAME))
+    with Journal(str(tmp_path / NAME)) as journal:
+        assert journal.entries == {}
 
 
 def test_lines_of_the_journal_that_are_no_entries_are_ignored(zoo: Path, tmp_path: Path) -> None:
