@@ -41,7 +41,7 @@ class Converted(Record):
     values: int
     seconds: float
     weights: str
-    """the dotted path of the weights that were taken; "." for the whole source"""
+    """the dotted path of the weights that were taken; "." for a whole .wts, "" for any other whole source"""
     recipe: str
     warnings: tuple[str, ...]
 
