@@ -32,13 +32,14 @@ def minimal(session: nox.Session) -> None:
 @nox.session
 def lint(session: nox.Session) -> None:
     """ruff, mypy --strict, clang-format, and a build in which every warning is an error."""
-    session.install("ruff", "mypy", "clang-format==14.0.6", "cmake", "ninja", "distributed", *PROJECT["dependencies"])
+    tools = ("ruff", "mypy", "clang-format==14.0.6", "cmake", "ninja", "pybind11>=3.0")
+    session.install(*tools, "distributed", *PROJECT["dependencies"])
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("mypy")
     sources = session.run("git", "ls-files", "*.cpp", "*.hpp", external=True, silent=True)
     session.run("clang-format", "--dry-run", "--Werror", *str(sources).split())
-    _build_cpp(session, "-DCMAKE_CXX_FLAGS=-Werror")
+    _build_cpp(session, *_with_python(session), "-DCMAKE_CXX_FLAGS=-Werror")
 
 
 @nox.session
@@ -57,11 +58,9 @@ def sanitize(session: nox.Session, sanitizer: str) -> None:
     session.install(".[test-minimal]", "cmake", "ninja", "pybind11>=3.0")
     build = _build_cpp(
         session,
-        "-DPYWTS_PYTHON=ON",
+        *_with_python(session),
         "-DCMAKE_CXX_COMPILER=g++",
         "-DCMAKE_BUILD_TYPE=RelWithDebInfo",
-        f"-DPython_EXECUTABLE={shutil.which('python', path=session.bin)}",
-        f"-Dpybind11_DIR={str(session.run('python', '-m', 'pybind11', '--cmakedir', silent=True)).strip()}",
         f"-DCMAKE_CXX_FLAGS=-fsanitize={sanitizer} -fno-sanitize-recover=all -fno-omit-frame-pointer",
     )
     session.run("ctest", "--test-dir", build, "--output-on-failure", "--exclude-regex", "^reader_consumer$")
@@ -137,6 +136,15 @@ def _needs(session: nox.Session, *programs: str) -> None:
     missing = [program for program in programs if shutil.which(program) is None]
     if missing:
         session.error(f"{session.name} needs {' and '.join(missing)} (Debian: apt install g++ clang clang-tidy)")
+
+
+def _with_python(session: nox.Session) -> list[str]:
+    """The options of CMake that build the native module for the session's Python, too."""
+    return [
+        "-DPYWTS_PYTHON=ON",
+        f"-DPython_EXECUTABLE={shutil.which('python', path=session.bin)}",
+        f"-Dpybind11_DIR={str(session.run('python', '-m', 'pybind11', '--cmakedir', silent=True)).strip()}",
+    ]
 
 
 def _build_cpp(session: nox.Session, *options: str) -> str:

@@ -58,7 +58,7 @@ checkpoint = exporting.open_source(sys.argv[1], DEFAULT_LIMITS)
 marks.append(perf_counter())
 selection = {option.name: option.default for option in OPTIONS if option.selects}
 made = exporting.select(checkpoint, **selection)
-layout = exporting._laid_out(checkpoint, made)
+layout = exporting.laid_out(checkpoint, made)
 marks.append(perf_counter())
 job = Job(checkpoint.name, layout, True, False, True, False, None)
 Destination(sys.argv[2], overwrite=True, force=False, sources=()).write(layout.size, False, job.to_file)

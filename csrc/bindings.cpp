@@ -6,6 +6,7 @@
 #include <array>
 #include <cstring>
 #include <memory>
+#include <new>
 #include <string>
 #include <utility>
 #include <vector>
@@ -160,16 +161,25 @@ class PyWriter {
   std::unique_ptr<pywts::Writer> writer_;
 };
 
+// The bytes that all values of a view take, if memory could hold them: views that repeat a storage may be of any size.
+Py_ssize_t bytes_of(const pywts::View& view, Py_ssize_t each) {
+  if (std::find(view.shape.begin(), view.shape.end(), 0) != view.shape.end()) return 0;
+  Py_ssize_t size = each;
+  for (const std::int64_t count : view.shape) {
+    if (__builtin_mul_overflow(size, count, &size)) throw std::bad_alloc();
+  }
+  return size;
+}
+
 py::bytes encode(std::uintptr_t address, std::uint64_t size, const pywts::View& view) {
-  const std::uint64_t count = pywts::numel(view);
+  const Py_ssize_t length = bytes_of(view, static_cast<Py_ssize_t>(pywts::kTextPerValue));
   const pywts::Kernel& kernel = pywts::kernel();
-  auto text = py::reinterpret_steal<py::bytes>(
-      PyBytes_FromStringAndSize(nullptr, static_cast<Py_ssize_t>(count * pywts::kTextPerValue)));
+  auto text = py::reinterpret_steal<py::bytes>(PyBytes_FromStringAndSize(nullptr, length));
   if (!text) throw py::error_already_set();
   char* out = PyBytes_AS_STRING(text.ptr());
   {
     const py::gil_scoped_release released;
-    pywts::prepare_fresh(out, count * pywts::kTextPerValue);
+    pywts::prepare_fresh(out, static_cast<std::size_t>(length));
     pywts::gather(memory_storage(address, size), view, [&](const std::uint32_t* bits, std::size_t n) {
       kernel.encode(bits, n, out);
       out += n * pywts::kTextPerValue;
@@ -180,9 +190,8 @@ py::bytes encode(std::uintptr_t address, std::uint64_t size, const pywts::View& 
 
 // A tensor's values in C order as native float32.
 py::bytearray widened(const pywts::Storage& storage, const pywts::View& view) {
-  const std::uint64_t size = pywts::numel(view) * sizeof(std::uint32_t);
-  auto values =
-      py::reinterpret_steal<py::bytearray>(PyByteArray_FromStringAndSize(nullptr, static_cast<Py_ssize_t>(size)));
+  auto values = py::reinterpret_steal<py::bytearray>(
+      PyByteArray_FromStringAndSize(nullptr, bytes_of(view, sizeof(std::uint32_t))));
   if (!values) throw py::error_already_set();
   char* out = PyByteArray_AS_STRING(values.ptr());
   {

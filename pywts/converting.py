@@ -11,8 +11,7 @@ from time import perf_counter
 from .comparing import open_if_wts
 from .destination import Destination
 from .errors import OptionError
-from .exporting import export_checkpoint, open_source, path_of
-from .layout import lay_out
+from .exporting import export_checkpoint, identities, laid_out, open_source, path_of
 from .limits import DEFAULT_LIMITS, Limits
 from .options import SELECTING
 from .reading import WtsFile, chunks, values_of
@@ -42,7 +41,7 @@ class Converted(Record):
     values: int
     seconds: float
     weights: str
-    """the dotted path of the weights that were taken; "." for the whole source"""
+    """the dotted path of the weights that were taken; "." for a whole .wts, "" for any other whole source"""
     recipe: str
     warnings: tuple[str, ...]
 
@@ -108,14 +107,13 @@ def convert(
                 done.warnings,
             )
         made = select(checkpoint, **selection)
-        layout = lay_out(checkpoint.name, made.items, "double", limits)
+        layout = laid_out(checkpoint, made)
         write, is_of_kind = _WRITERS[kind]
-        status = os.stat(source_path) if source_path is not None else None
         destination = Destination(
             path,
             overwrite=overwrite,
             force=force,
-            sources=[(status.st_dev, status.st_ino)] if status is not None else (),
+            sources=identities(source_path, layout.tensors),
             kind=".pt that pywts wrote" if kind == "torch" else f"{kind} file",
             is_of_kind=is_of_kind,
         )

@@ -224,8 +224,9 @@ def looks_like_wts(head: bytes) -> bool:
 def _inherited_descriptor(path: str) -> int | None:
     """The number of the open descriptor that a path stands for, such as /dev/stdout."""
     for folder in ("/dev/fd/", "/proc/self/fd/"):
-        if path.startswith(folder) and path[len(folder) :].isdecimal():
-            return int(path[len(folder) :])
+        number = path[len(folder) :]
+        if path.startswith(folder) and number.isdecimal() and len(number) < 10:  # as many digits as a C int takes
+            return int(number)
     return {"/dev/stdout": 1, "/dev/stderr": 2}.get(path)
 
 

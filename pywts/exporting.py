@@ -213,13 +213,13 @@ def export_checkpoint(
     threads: 1 where other work keeps the other processors busy; more than 2 are never used.
     """
     made = select(checkpoint, **selection)
-    layout = _laid_out(checkpoint, made)
+    layout = laid_out(checkpoint, made)
     job = Job(checkpoint.name, layout, check, durable, threads > 1, checksum, progress)
     path = None
     warnings = made.warnings
     if output is None or isinstance(output, (str, bytes, os.PathLike)):
         path = _output_path(source, output)
-        sources = _identities(source, layout.tensors)
+        sources = identities(source, layout.tensors)
         destination = Destination(path, overwrite=overwrite, force=force, sources=sources)
         if destination.direct:
             check_before(checkpoint.name, layout.tensors, check)
@@ -237,11 +237,8 @@ def export_checkpoint(
             warnings += (other,)
         if not sidecar and os.path.exists(f"{path}.json"):
             warnings += (f"{shown(path)}.json was left as it was, and may describe another .wts; --sidecar writes it",)
-    elif sidecar or verify:
-        raise OptionError("sidecar and verify need a file that can be read back: give a path as the output")
-    elif not callable(getattr(output, "write", None)) or hasattr(output, "encoding"):
-        raise OptionError(f"the output is neither a path nor a binary stream but a {type(output).__name__}")
     else:
+        check_stream(output, sidecar, verify)
         check_before(checkpoint.name, layout.tensors, check)
         job.to_stream(output)
     return Exported(
@@ -284,7 +281,7 @@ def plan(source: Any, *, trust: bool = False, limits: Limits = DEFAULT_LIMITS, *
 def plan_checkpoint(checkpoint: Checkpoint, selection: dict[str, Any]) -> Plan:
     """``plan`` of an opened source."""
     made = select(checkpoint, **selection)
-    layout = _laid_out(checkpoint, made)
+    layout = laid_out(checkpoint, made)
     check_overflow(checkpoint.name, layout.tensors)
     return Plan(
         source=checkpoint.name,
@@ -303,7 +300,8 @@ def plan_checkpoint(checkpoint: Checkpoint, selection: dict[str, Any]) -> Plan:
     )
 
 
-def _laid_out(checkpoint: Checkpoint, made: Selection) -> Layout:
+def laid_out(checkpoint: Checkpoint, made: Selection) -> Layout:
+    """The layout of what was selected. Raises LimitError where a file's views make too much of its bytes."""
     layout = lay_out(checkpoint.name, made.items, made.dialect, checkpoint.limits)
     if checkpoint.inert:  # whoever holds a live object has what it takes
         check_expansion(checkpoint.name, layout, checkpoint.limits)
@@ -325,6 +323,14 @@ def open_source(source: Any, limits: Limits) -> Checkpoint:
     from .checkpoint.live import LiveCheckpoint
 
     return LiveCheckpoint(source, limits)
+
+
+def check_stream(output: object, sidecar: bool, verify: bool) -> None:
+    """Raise OptionError for an output that is no path where it is no binary stream, or more than one is asked for."""
+    if sidecar or verify:
+        raise OptionError("sidecar and verify need a file that can be read back: give a path as the output")
+    if not callable(getattr(output, "write", None)) or hasattr(output, "encoding"):
+        raise OptionError(f"the output is neither a path nor a binary stream but a {type(output).__name__}")
 
 
 def _output_path(source: str | None, output: str | bytes | os.PathLike[str] | None) -> str:
@@ -349,10 +355,13 @@ def _next_step(checkpoint: Checkpoint, chosen: Chosen, path: str | None) -> str:
     return f"build the engine: {command}"
 
 
-def _identities(path: str | None, tensors: list[Tensor]) -> set[tuple[int, int]]:
+def identities(path: str | None, tensors: list[Tensor]) -> set[tuple[int, int]]:
     """Device and inode of every file that is read: the source, and its shards."""
     descriptors = {tensor.storage.file for tensor in tensors if tensor.storage.file >= 0}
     found = [os.fstat(descriptor) for descriptor in descriptors]
     if path is not None:
-        found.append(os.stat(path))
+        try:
+            found.append(os.stat(path))
+        except OSError:  # it went in the meantime, and nothing can be written over it
+            pass
     return {(status.st_dev, status.st_ino) for status in found}

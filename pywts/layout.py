@@ -80,7 +80,7 @@ def check_expansion(source: str, layout: Layout, limits: Limits) -> None:
     if layout.values <= _EXPANSION_FROM:
         return
     held = sum({id(tensor.storage): tensor.storage.size for tensor in layout.tensors}.values())
-    if layout.values > limits.expansion * max(held, _EXPANSION_FROM >> 10):
+    if layout.values > max(limits.expansion, 1) * max(held, _EXPANSION_FROM >> 10):
         raise LimitError(
             f"{source}: {len(layout.tensors)} tensors make {layout.values} values of {held} bytes, over the limit of "
             f"{limits.expansion} times; raise Limits.expansion if that is meant"

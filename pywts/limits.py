@@ -25,7 +25,8 @@ class Limits(Record):
     inflated_bytes: int = 1 << 36
     """bytes of one deflated storage, inflated"""
     expansion: int = 64
-    """how many times more values a tensor may have than its storage (expanded views), beyond 1 Mi values"""
+    """how many times more values a tensor may have than its storage (expanded views), beyond 1 Mi values; and all
+    tensors together than their storages have bytes, beyond 64 Mi values"""
 
 
 DEFAULT_LIMITS = Limits()

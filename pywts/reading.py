@@ -186,7 +186,10 @@ def decode(text: Buffer) -> Array:
 
     from . import _core
 
-    size = memoryview(text).nbytes
+    view = memoryview(text)
+    if not view.c_contiguous:
+        text = view.tobytes()
+    size = view.nbytes
     array = numpy.empty(size // TEXT_PER_VALUE, numpy.float32)
     wrong = reading(_core.decode, text, array)
     if wrong >= 0:

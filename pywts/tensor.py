@@ -167,21 +167,32 @@ def memory_storage(label: str, data: Buffer) -> Storage:
 
 
 def spilled_storage(label: str, size: int, chunks: Iterable[Buffer]) -> Storage:
-    """A storage of bytes that are made chunk by chunk, in a temporary file: for those that are too large for memory."""
-    spill = _Spill()
-    for chunk in chunks:
-        spill.file.write(chunk)
-    spill.file.flush()
+    """A storage of bytes that are made chunk by chunk, in a temporary file: for those that are too large for memory.
+
+    Raises Error where that cannot be written.
+    """
+    import tempfile
+
+    try:
+        spill = _Spill(tempfile.TemporaryFile())  # noqa: SIM115
+        for chunk in chunks:
+            spill.file.write(chunk)
+        spill.file.flush()
+    except OSError as error:  # of the temporary folder, not of whatever is written in the meantime
+        from .errors import Error
+
+        raise Error(
+            f"the storage {label} of {size} bytes needs a temporary file, which cannot be written: "
+            f"{error.strerror or error}; make room for it, or name another folder with TMPDIR"
+        ) from None
     return Storage(label, size, file=spill.file.fileno(), owner=spill)
 
 
 class _Spill:
     """An unnamed temporary file, closed when the storage that owns it goes."""
 
-    def __init__(self) -> None:
-        import tempfile
-
-        self.file = tempfile.TemporaryFile()  # noqa: SIM115
+    def __init__(self, file: Any) -> None:
+        self.file = file
 
     def __del__(self) -> None:
         self.file.close()

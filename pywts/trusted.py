@@ -16,7 +16,7 @@ from time import perf_counter
 
 from . import errors
 from .errors import CheckpointError, Error, OptionError, shown
-from .exporting import Exported, Plan, PlannedTensor, export_checkpoint, plan_checkpoint
+from .exporting import Exported, Plan, PlannedTensor, check_stream, export_checkpoint, plan_checkpoint
 from .limits import Limits
 
 TYPE_CHECKING = False
@@ -35,8 +35,7 @@ def export_trusted(
     if output is None or isinstance(output, (str, bytes, os.PathLike)):
         named = None if output is None else os.fsdecode(output)
         return _exported(_ask("export", source, selection, limits, output=named, writing=writing))
-    if writing["sidecar"] or writing["verify"]:
-        raise OptionError("sidecar and verify need a file that can be read back: give a path as the output")
+    check_stream(output, writing["sidecar"], writing["verify"])
     import shutil
     import tempfile
 

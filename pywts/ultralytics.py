@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import os
 
-from .errors import Error
+from .errors import Error, shown
 from .exporting import export
+from .options import OPTIONS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,12 +25,15 @@ def add_callback(model: Any, output: str | os.PathLike[str] | None = None, **opt
 
     model: an ultralytics ``YOLO`` (or ``RTDETR`` ...), or a trainer: whatever has ``add_callback(event, function)``.
     output: a path or a folder; without it the .wts lies beside the checkpoint.
-    options: those of ``pywts.export``.
+    options: those of ``pywts.export``; TypeError for any other, before the training.
 
     The training is over by then, so an export that fails does not raise: it is logged as an error, with its reason.
     Trainings on several GPUs run in processes of their own, to which ultralytics brings no callbacks; there, export
     ``model.trainer.best`` after ``train()``.
     """
+    for name in options:
+        if name not in (*(option.name for option in OPTIONS), "limits", "progress"):
+            raise TypeError(f"add_callback() got an unexpected keyword argument {name!r}")
 
     def export_best(trainer: Any) -> None:
         from ultralytics.utils import LOGGER
@@ -42,6 +46,9 @@ def add_callback(model: Any, output: str | os.PathLike[str] | None = None, **opt
             done = export(checkpoint, output, **options)
         except Error as error:
             LOGGER.error(f"pywts: {error}")
+            return
+        except Exception as error:  # a recipe of the caller's own, or a mistake of pywts: the training is not to blame
+            LOGGER.error(f"pywts: {checkpoint}: {type(error).__name__}: {shown(error, 300)}")
             return
         for warning in done.warnings:
             LOGGER.warning(f"pywts: {warning}")

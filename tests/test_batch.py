@@ -21,7 +21,7 @@ from processes import TIMEOUT, drawn_on, environment, run, start
 from reference import reference_wts
 
 import pywts
-from pywts.zoo.journal import NAME, read_entries
+from pywts.zoo.journal import NAME, Journal, read_entries
 from pywts.zoo.lists import read_list
 from pywts.zoo.plan import _outputs
 from pywts.zoo.sources import Found, discover
@@ -105,6 +105,9 @@ def test_globs_name_from_their_first_wildcard_on(zoo: Path) -> None:
     assert names(discover([f"{zoo}/deep/*/b.*"])) == ["er/b.pth"]
     assert names(discover([f"{zoo}/**/*.p*t*"])) == ["a.pt", "deep/er/b.pth", "deep/optimizer.pt"]
     assert names(discover([f"{zoo}/**/[bc].*"])) == ["deep/c.ckpt", "deep/er/b.pth"]
+    assert names(discover([f"{zoo}/**/[!bc].*t*"])) == names(discover([f"{zoo}/[!bc].*t*"])) == ["a.pt"]
+    with pytest.raises(pywts.OptionError, match="no such file, folder, glob or list"):
+        discover([f"{zoo}/**/[z-a]*.pt"])  # an empty range, and no regular expression
     with pytest.raises(pywts.OptionError, match="no such file, folder, glob or list"):
         discover([f"{zoo}/*.nothing"])
 
@@ -139,6 +142,15 @@ def test_cache_of_huggingface_hub(tmp_path: Path) -> None:
     found, skipped = discover([str(tmp_path / "hub")])
     assert [item.name for item in found] == ["models--org--name/snapshots/bbb/pytorch_model.bin"]
     assert [item.reason for item in skipped] == ["a revision that no ref of the cache names"]
+
+
+def test_broken_cache_of_huggingface_hub_is_told_of(tmp_path: Path) -> None:
+    model = tmp_path / "models--org--name"
+    model.mkdir()
+    (model / "snapshots").write_text("no folder")
+    with pytest.raises(pywts.OptionError, match="models--org--name: cannot be listed: Not a directory; --ignore"):
+        discover([str(tmp_path)])
+    assert discover([str(tmp_path)], ignore=("models--*",)) == ([], [])
 
 
 def sharded(folder: Path) -> list[Path]:
@@ -370,6 +382,18 @@ def test_line_that_a_crash_cut_is_ignored(zoo: Path, tmp_path: Path) -> None:
     assert len(again.entries) == 1
     assert len(read_entries(str(out / NAME))) == 4
     assert (out / NAME).read_bytes().startswith(whole[: len(whole) - 20] + b"\n{")
+
+
+def test_journal_that_cannot_be_read_is_not_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(path: str) -> None:
+        raise pywts.OptionError(f"{path}: cannot be read")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("pywts.zoo.journal._read", failing)
+        with pytest.raises(pywts.OptionError, match="cannot be read"):
+            Journal(str(tmp_path / NAME))
+    with Journal(str(tmp_path / NAME)) as journal:
+        assert journal.entries == {}
 
 
 def test_lines_of_the_journal_that_are_no_entries_are_ignored(zoo: Path, tmp_path: Path) -> None:

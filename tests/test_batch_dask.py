@@ -18,6 +18,7 @@ from midway import _sizes, large_source
 from processes import ELSEWHERE, TIMEOUT, environment, run, start
 
 import pywts
+from pywts.zoo.engines.dask import Dask
 from pywts.zoo.journal import NAME
 
 pytestmark = pytest.mark.remote
@@ -118,3 +119,30 @@ def test_scheduler_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyP
         pywts.batch(zoo, tmp_path / "out", engine="dask", scheduler="tcp://127.0.0.1:9")
     with pytest.raises(pywts.OptionError, match="--timeout is of the engine processes"):
         pywts.batch(zoo, tmp_path / "out", engine="dask", timeout=3)
+
+
+def test_cluster_without_a_worker_is_left_and_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = []
+
+    class Cluster:
+        def __init__(self, **_: object) -> None:
+            pass
+
+        def close(self) -> None:
+            ended.append("cluster")
+
+    class Client:
+        def __init__(self, *_: object, **__: object) -> None:
+            pass
+
+        def wait_for_workers(self, *_: object, **__: object) -> None:
+            raise TimeoutError("no worker came")
+
+        def close(self) -> None:
+            ended.append("client")
+
+    monkeypatch.setattr("distributed.LocalCluster", Cluster)
+    monkeypatch.setattr("distributed.Client", Client)
+    with pytest.raises(pywts.OptionError, match="no cluster of dask answers: no worker came"):
+        Dask(jobs=1)
+    assert ended == ["client", "cluster"]

@@ -278,7 +278,7 @@ def test_object_that_is_no_wts_is_not_overwritten(bucket: Bucket, tmp_path: Path
 class Web:
     """A web server on loopback that gives one file, with or without ranges, and can break off."""
 
-    def __init__(self, data: bytes, ranges: bool) -> None:
+    def __init__(self, data: bytes, ranges: bool, refusal: int = 404) -> None:
         self.broken = 0
         self.gets: list[str | None] = []
         web = self
@@ -295,7 +295,7 @@ class Web:
             def _answer(self, body: bytes, method: str) -> None:
                 span = self.headers.get("Range")
                 if not body:
-                    self.send_response(404)
+                    self.send_response(refusal)
                 elif span and ranges and method == "GET":
                     begin, end = map(int, re.findall(r"\d+", span))
                     self.send_response(206)
@@ -350,6 +350,20 @@ def test_web_server_with_and_without_ranges(ranges: bool, broken: int, tmp_path:
         assert f"{web.url}/nothing.pt: no such file" in missing.stdout
     finally:
         web.close()
+
+
+def test_shard_on_a_web_server_that_lists_no_folders(tmp_path: Path) -> None:
+    source = checkpoint(tmp_path / "a.pt")
+    web = Web(source.read_bytes(), True, refusal=403)
+    try:
+        shard = f"{web.url}/model-00001-of-00002.safetensors"
+        found = pywts.plan_batch([f"{web.url}/a.pt", shard], tmp_path / "out")
+    finally:
+        web.close()
+    assert [job.source for job in found.jobs] == [f"{web.url}/a.pt"]
+    assert [(item.source, item.reason) for item in found.skipped] == [
+        (shard, "one of 2 shards that no index.json names")
+    ]
 
 
 def test_url_without_its_driver_says_what_to_install(tmp_path: Path) -> None:

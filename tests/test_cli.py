@@ -22,6 +22,7 @@ from processes import ELSEWHERE, TIMEOUT, command, drawn_on, environment, run, s
 from reference import reference_wts
 
 import pywts
+from pywts import cli
 from pywts.cli import COMMANDS, progress
 from pywts.cli.progress import LateBar
 from pywts.options import OPTIONS
@@ -582,3 +583,27 @@ def test_bar_appears_on_a_terminal_when_the_work_takes_long(tmp_path: Path) -> N
 
 def test_bar_does_not_appear_for_quick_work(source: Path) -> None:
     assert _on_a_terminal(["export", source]) == (0, "")
+
+
+@pytest.mark.parametrize(
+    "error", [PermissionError(13, "Permission denied", "/some/file"), OSError(5, "Input/output error")]
+)
+def test_error_of_the_system_is_not_told_of_standard_output_where_it_names_a_file(
+    error: OSError, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def failing(_: list[str]) -> int:
+        raise error
+
+    monkeypatch.setattr(cli, "_answer", failing)
+    previous = signal.getsignal(signal.SIGTERM)
+    output = os.dup(1)
+    try:
+        assert cli.main(["export", "m.pt"]) == 1
+    finally:
+        os.dup2(output, 1)
+        os.close(output)
+        signal.signal(signal.SIGTERM, previous)
+    told = "standard output cannot be written: Input/output error"
+    if error.filename:
+        told = "[Errno 13] Permission denied: '/some/file'; please report this"
+    assert capfd.readouterr().err == f"pywts: {told}\n"

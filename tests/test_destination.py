@@ -12,6 +12,7 @@ import stat
 import subprocess
 import sys
 import threading
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -479,6 +480,13 @@ def test_descriptor_of_the_caller(spelled: str, source: Path, out: Path) -> None
     assert (out / "all").read_bytes() == b"before\n" + TEXT + b"after\n"
 
 
+@pytest.mark.parametrize("number", ["1234567", str(1 << 40), "1" * 5000])
+def test_descriptor_that_nobody_has(number: str, source: Path) -> None:
+    for folder in ("/dev/fd", "/proc/self/fd"):
+        with pytest.raises(pywts.OutputError, match=f"{number[:40]}.*: "):
+            pywts.export(source, f"{folder}/{number}")
+
+
 # ------------------------------------------------------------------------------------------------------------ streams
 
 
@@ -882,3 +890,25 @@ def test_hole_in_a_source_is_zeros(out: Path) -> None:
     path = save(out / "m.pt", {"x": Tensor(Storage("float32", zeros=40), (10,), (1,))})
     pywts.export(path, out / "m.wts")
     assert (out / "m.wts").read_bytes() == reference_wts({"x": numpy.zeros(10, numpy.float32)})
+
+
+@pytest.mark.parametrize("output", ["m.wts", "/dev/null"])
+def test_full_temporary_folder_is_not_told_of_the_output(
+    output: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A deflated storage that is too large for memory goes through a temporary file."""
+
+    def full() -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    stored = save(tmp_path / "stored.pt", {"x": tensor(numpy.ones(9, numpy.float32))})
+    path = tmp_path / "m.pt"
+    with zipfile.ZipFile(stored) as old, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as new:
+        for name in old.namelist():
+            new.writestr(name, old.read(name))
+    monkeypatch.setattr("pywts.checkpoint.zip._IN_MEMORY", 0)
+    monkeypatch.setattr("tempfile.TemporaryFile", full)
+    with pytest.raises(pywts.Error, match=r"needs a temporary file.*: No space left on device; .*TMPDIR") as found:
+        pywts.export(path, tmp_path / output)
+    assert not isinstance(found.value, pywts.OutputError)
+    assert not (tmp_path / "m.wts").exists()

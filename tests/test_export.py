@@ -310,6 +310,8 @@ def test_nothing_reaches_a_stream_where_a_value_overflows() -> None:
 def test_an_output_that_is_no_output_is_an_option_error(output: object) -> None:
     with pytest.raises(pywts.OptionError, match="neither a path nor a binary stream"):
         pywts.export({"a": numpy.ones(3, numpy.float32)}, output)
+    with pytest.raises(pywts.OptionError, match="neither a path nor a binary stream"):
+        pywts.export("trusted.pt", output, trust=True)  # before the child begins
 
 
 def test_a_shard_of_the_source_is_never_the_output(tmp_path: Path) -> None:
@@ -319,7 +321,8 @@ def test_a_shard_of_the_source_is_never_the_output(tmp_path: Path) -> None:
     index = tmp_path / "s.index.json"
     index.write_text('{"weight_map": {"a": "s-00001-of-00001.safetensors"}}')
     before = shard.read_bytes()
-    with pytest.raises(pywts.OutputError, match="is the source itself"):
-        pywts.export(index, shard, force=True)
+    for write in (pywts.export, pywts.convert):
+        with pytest.raises(pywts.OutputError, match="is the source itself"):
+            write(index, shard, force=True)
     assert shard.read_bytes() == before
     assert pywts.export(index, tmp_path / "out.wts").tensors == 1

@@ -581,6 +581,16 @@ def test_standard_output_on_a_full_disk(name: str, source: Path, out: Path) -> N
     assert found.returncode == (2 if SAYING[name][0] in ("scan", "verify", "diff") else 1)
 
 
+@pytest.mark.parametrize("name", ["convert", "inspect", "inspect --json", "inspect --html", "scan"])
+def test_closed_standard_output(name: str, source: Path, out: Path) -> None:
+    """Nobody wants the words; the work is done all the same."""
+    closed = ["sh", "-c", '"$@" >&-; exit $?', "sh", *command(*saying(name, source, out))]
+    found = subprocess.run(
+        closed, stderr=subprocess.PIPE, text=True, env=environment(), cwd=ELSEWHERE, timeout=TIMEOUT, check=False
+    )
+    assert (found.returncode, found.stderr) == (0, "")
+
+
 def test_reader_that_has_enough_of_a_long_answer(tmp_path: Path) -> None:
     """As of ``pywts inspect m.pt --json | head -c 10``: the pipe does not hold all of it."""
     many = save(tmp_path / "m.pt", {f"layer.{i}.weight": tensor(OLD["old"]) for i in range(2_000)})

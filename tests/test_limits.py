@@ -64,3 +64,25 @@ def test_every_limit_is_tried_and_documented() -> None:
     assert limits.keys() == LIMITS.keys()
     text = (ROOT / "docs" / "security.md").read_text()
     assert [name for name, value in limits.items() if f"| `{name}` | {value:,} |" not in text] == []
+
+
+@pytest.mark.parametrize("dtype", ["float32", "uint16"])
+def test_no_expansion_at_all_lets_through_what_repeats_nothing(dtype: str, tmp_path: Path) -> None:
+    """The core describes the first, Python the second: they are of one mind."""
+    values = (1 << 20) + 1
+    whole = Tensor(Storage(dtype, zeros=values * (4 if dtype == "float32" else 2)), (values,), (1,))
+    path = save(tmp_path / "m.pt", {"x": whole})
+    assert pywts.plan(path, limits=pywts.Limits(expansion=0)).values == values
+
+
+def test_views_of_one_storage_are_bounded_all_together(tmp_path: Path) -> None:
+    """None of them repeats a value; the text of all would be a thousand times what the file holds."""
+    storage = Storage("float32", bytes(1 << 20))
+    path = save(tmp_path / "m.pt", {f"x{place}": Tensor(storage, (1 << 18,), (1,)) for place in range(257)})
+    message = r"257 tensors make 67371008 values of 1048576 bytes.*Limits\.expansion"
+    for output in (tmp_path / "m.wts", tmp_path / "m.npz"):
+        write = pywts.export if output.suffix == ".wts" else pywts.convert
+        with pytest.raises(pywts.LimitError, match=message):
+            write(path, output)
+        assert not output.exists()
+    assert pywts.plan(path, limits=pywts.Limits(expansion=128)).values == 257 << 18

@@ -16,6 +16,7 @@ import pytest
 from reference import DECODERS, DTYPES, item_size, reference_values, reference_wts
 
 import pywts
+from pywts.tensor import Tensor, memory_storage
 
 
 def exported(source: Any, **options: Any) -> bytes:
@@ -117,6 +118,19 @@ def test_source_without_weights_is_refused(source: Any, tmp_path: Path) -> None:
     with pytest.raises(pywts.SelectionError, match="holds no weights"):
         pywts.export(source, tmp_path / "m.wts")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("values", [2**63 // 9 + 1, 2**64 // 9 + 1])
+def test_encode_of_more_than_memory_can_hold_is_an_error(values: int) -> None:
+    """Also where the bytes of the text are more than 64 bits count: 2**64 // 9 + 1 values are two bytes too many."""
+    with pytest.raises(MemoryError):
+        pywts.encode(numpy.broadcast_to(numpy.uint8(0), (values,)))
+
+
+def test_values_of_more_than_memory_can_hold_are_an_error() -> None:
+    tensor = Tensor("x", "uint8", (2**62,), (0,), 0, memory_storage("one", b"1"))
+    with pytest.raises(MemoryError):
+        tensor.widened()
 
 
 @pytest.mark.parametrize("value", [[1.0], 5, "text", None], ids=repr)

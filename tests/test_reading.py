@@ -349,6 +349,15 @@ def test_decode_finds_any_wrong_byte(place: int, byte: int) -> None:
         pywts.decode(text)
 
 
+def test_decode_reads_a_view_with_gaps_as_the_bytes_it_has() -> None:
+    text = pywts.encode(numpy.array([1.5, -2.0], numpy.float32))
+    spread = memoryview(bytes(byte for each in text for byte in (each, 0)))
+    assert pywts.decode(spread[::2]).tolist() == [1.5, -2.0]
+    assert pywts.decode(memoryview(text[::-1])[::-1]).tolist() == [1.5, -2.0]
+    with pytest.raises(pywts.WtsError, match=r"value 0, byte 0: b'\\x00' is no space"):
+        pywts.decode(spread[1::2])
+
+
 def test_decode_takes_nothing_but_bytes() -> None:
     with pytest.raises(TypeError):
         pywts.decode(" 3f800000")  # type: ignore[arg-type]

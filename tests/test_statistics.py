@@ -14,7 +14,7 @@ from reference import DECODERS, DTYPES, Foreign, flat, item_size
 import pywts
 from pywts.inspection.facts import Statistics
 from pywts.inspection.statistics import with_statistics
-from pywts.tensor import Tensor, contiguous_strides, memory_storage
+from pywts.tensor import Storage, Tensor, contiguous_strides, memory_storage
 
 KERNELS = [kernel.name for kernel in pywts.kernels() if kernel.supported]
 
@@ -198,3 +198,12 @@ def test_figures_are_those_of_torch(dtype: str) -> None:
     assert found.deviation == pytest.approx(singles.double().std(correction=0).item(), rel=1e-12)
     assert found.zeros == int((singles == 0).sum())
     assert math.fsum(negative + positive for _, negative, positive in found.histogram) == 10_000 - found.zeros
+
+
+def test_tensor_that_cannot_be_read_is_the_one_that_is_named(tmp_path: Path) -> None:
+    (tmp_path / "values").write_bytes(bytes(40))
+    with (tmp_path / "values").open("rb") as file:
+        storages = [Storage(str(at), 40, file=file.fileno(), file_offset=at) for at in (0, 40)]
+        tensors = [Tensor(f"x{place}", "float32", (10,), (1,), 0, held) for place, held in enumerate(storages)]
+        with pytest.raises(pywts.CheckpointError, match=r"m\.pt: ends at byte 40, within x1;"):
+            with_statistics("m.pt", [*tensors], ())

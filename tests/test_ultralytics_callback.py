@@ -56,6 +56,23 @@ def test_failure_is_logged_and_not_raised(trainer: Trainer, caplog: pytest.LogCa
     assert str(trainer.best) in caplog.text
 
 
+def test_failure_of_a_recipe_is_logged_and_not_raised(trainer: Trainer, caplog: pytest.LogCaptureFixture) -> None:
+    def recipe(_: pywts.Weights) -> None:
+        raise ZeroDivisionError("of its own")
+
+    save(trainer.best, {"w": tensor(numpy.ones(3, numpy.float32))})
+    pywts.ultralytics.add_callback(trainer, recipe=recipe)
+    trainer.end()
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+    assert f"{trainer.best}: ZeroDivisionError: of its own" in caplog.text
+
+
+def test_unknown_option_is_an_error_before_the_training(trainer: Trainer) -> None:
+    with pytest.raises(TypeError, match="unexpected keyword argument 'halve'"):
+        pywts.ultralytics.add_callback(trainer, halve=True)
+    assert trainer.hooks == {}
+
+
 def test_nothing_saved_is_said(trainer: Trainer, caplog: pytest.LogCaptureFixture) -> None:
     pywts.ultralytics.add_callback(trainer)
     trainer.end()

@@ -99,25 +99,25 @@ def _choose(checkpoint: Checkpoint, root: Any) -> tuple[str, Any, str]:
     plain = [key for key in KEYS if key in named]
     hidden = _hidden(checkpoint, entries, named)
     if hidden:
-        raise _ambiguous(checkpoint, [*hidden, *(named[key][0] for key in (*averaged, *plain))])
+        raise _ambiguous(checkpoint, {**hidden, **dict(named[key] for key in (*averaged, *plain))})
     if averaged or "model" in named or len(plain) == 1:
         taken = averaged[0] if averaged else "model" if "model" in named else plain[0]
         path, value = named[taken]
         why = _why_averaged(checkpoint, taken, entries) if averaged else _why_plain(taken, entries, checkpoint)
         return path, value, _with_siblings(checkpoint, entries, taken, path, why)
     if len(plain) > 1:
-        raise _ambiguous(checkpoint, [named[key][0] for key in plain])
+        raise _ambiguous(checkpoint, dict(named[key] for key in plain))
     if is_state_dict(checkpoint, root):
         others = candidates(checkpoint, entries)
         if others:
-            raise _ambiguous(checkpoint, [".", *others])
+            raise _ambiguous(checkpoint, {".": root, **others})
         return "", root, "the file is a bare state_dict"
     others = {} if _is_optimizer(entries) else candidates(checkpoint, entries)
     if len(others) == 1:
         path = next(iter(others))
         return path, others[path], f"{shown(path)} is the only entry that holds weights"
     if others:
-        raise _ambiguous(checkpoint, list(others))
+        raise _ambiguous(checkpoint, others)
     raise NoWeightsError(_nothing(checkpoint, root))
 
 
@@ -131,7 +131,7 @@ def _choose_of_sequence(checkpoint: Checkpoint, root: Any) -> tuple[str, Any, st
         path = next(iter(found))
         return path, found[path], f"item {path} is the only one that holds weights"
     if found:
-        raise _ambiguous(checkpoint, list(found))
+        raise _ambiguous(checkpoint, found)
     raise NoWeightsError(_nothing(checkpoint, root))
 
 
@@ -163,9 +163,11 @@ def _weights_in(checkpoint: Checkpoint, value: Any, path: str) -> tuple[str, Any
             whole = is_state_dict(checkpoint, value)
             inner = None if whole else next((key for key in (*EMA_KEYS, *INNER_KEYS) if key in entries), None)
             known = () if inner is None else (*EMA_KEYS, *INNER_KEYS)
-            others = [other for other in _below(checkpoint, value, path) if other[len(path) + 1 :] not in known]
+            below = _below(checkpoint, value, path)
+            others = {other: found for other, found in below.items() if other[len(path) + 1 :] not in known}
             if others and (whole or inner is not None):
-                raise _ambiguous(checkpoint, [path if whole else f"{path}.{inner}", *others])
+                taken = {path: value} if whole else {f"{path}.{inner}": entries[inner]}
+                raise _ambiguous(checkpoint, {**taken, **others})
             if whole:
                 return path, value
             if inner is None:
@@ -187,22 +189,22 @@ def _weights_in(checkpoint: Checkpoint, value: Any, path: str) -> tuple[str, Any
     return None
 
 
-def _hidden(checkpoint: Checkpoint, entries: dict[Any, Any], named: dict[str, tuple[str, Any]]) -> list[str]:
-    """The paths of weights inside of averaged ones that are not where they are looked for."""
-    found: list[str] = []
+def _hidden(checkpoint: Checkpoint, entries: dict[Any, Any], named: dict[str, tuple[str, Any]]) -> dict[str, Any]:
+    """What could be weights inside of averaged ones and is not where they are looked for, by path."""
+    found: dict[str, Any] = {}
     passed: set[int] = set()
     for key in EMA_KEYS:
         nested = checkpoint.mapping(entries[key]) if key in entries and key not in named else None
         if nested and id(nested) not in passed:
             passed.add(id(nested))
-            found += candidates(checkpoint, nested, f"{key}.", passed=passed)
+            found.update(candidates(checkpoint, nested, f"{key}.", passed=passed))
     return found
 
 
-def _below(checkpoint: Checkpoint, value: Any, path: str) -> list[str]:
-    """The paths of what could be weights inside of a mapping."""
+def _below(checkpoint: Checkpoint, value: Any, path: str) -> dict[str, Any]:
+    """What could be weights inside of a mapping, by path."""
     entries = checkpoint.mapping(value)
-    return list(candidates(checkpoint, entries, f"{path}.")) if entries else []
+    return candidates(checkpoint, entries, f"{path}.") if entries else {}
 
 
 def _with_siblings(checkpoint: Checkpoint, entries: dict[Any, Any], taken: str, path: str, why: str) -> str:
@@ -310,13 +312,10 @@ def _why_plain(key: str, entries: dict[Any, Any], checkpoint: Checkpoint) -> str
     return f"{key} holds the weights"
 
 
-def _ambiguous(checkpoint: Checkpoint, paths: list[str]) -> SelectionError:
-    lines = []
-    for path in paths[:20]:
-        value = checkpoint.root if path == "." else _at(checkpoint, checkpoint.root, path)
-        lines.append(f"  --key {shown(path)}  ({_count(checkpoint, value)})")
-    if len(paths) > 20:
-        lines.append(f"  and {len(paths) - 20} more")
+def _ambiguous(checkpoint: Checkpoint, found: dict[str, Any]) -> SelectionError:
+    lines = [f"  --key {shown(path)}  ({_count(checkpoint, value)})" for path, value in islice(found.items(), 20)]
+    if len(found) > 20:
+        lines.append(f"  and {len(found) - 20} more")
     return SelectionError(f"{checkpoint.name}: holds several sets of weights; say which:\n" + "\n".join(lines))
 
 

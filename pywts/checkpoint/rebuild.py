@@ -54,6 +54,9 @@ _TOO_MUCH = 1 << 62
 MOST_AXES = 64
 """Axes of a tensor, as NumPy and torch's own loops bound them."""
 
+_REPEATED = 1 << 20
+"""Elements up to which a tensor may repeat its storage as it likes; csrc/describing.cpp has the same."""
+
 _EXACT = (("float32", "bfloat16"),)
 """(kept as, used as): what NumPy lacks is kept wider, and comes back as it was."""
 
@@ -212,7 +215,8 @@ class Rebuilder:
                 name,
                 f"reaches outside its storage {storage.label}: element {last} of {storage.size // item_size} ({dtype})",
             )
-        if numel > 1 << 20 and numel > self._limits.expansion * (storage.size // item_size):
+        # One that repeats nothing is within every limit, as it is in the core.
+        if numel > _REPEATED and numel > max(self._limits.expansion, 1) * (storage.size // item_size):
             raise LimitError(
                 f"{self.source}: tensor {shown(name)} repeats {storage.size // item_size} values to {numel}, "
                 f"over the limit of {self._limits.expansion} times; raise Limits.expansion if that is meant"

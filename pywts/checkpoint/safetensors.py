@@ -76,9 +76,11 @@ def _parsed(file: SourceFile, text: bytes) -> dict[str, Any]:
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         result = dict(pairs)
         if len(result) != len(pairs):
-            names = [name for name, _ in pairs]
-            twice = next(name for name in result if names.count(name) > 1)
-            raise _damaged(file, f"the header has {shown(twice)} twice")
+            left = set(result)
+            for name, _ in pairs:
+                if name not in left:
+                    raise _damaged(file, f"the header has {shown(name)} twice")
+                left.remove(name)
         return result
 
     try:

@@ -101,7 +101,7 @@ def state_dict_of_module(checkpoint: Checkpoint, module: Any) -> StateDict:
     while waiting:
         current, prefix, path = waiting.pop()
         visits += 1
-        if visits + len(names) > limits.tensors:
+        if visits + len(names) + len(waiting) > limits.tensors:  # a module that is shared brings its children anew
             raise LimitError(f"{checkpoint.name}: more than {limits.tensors} modules and tensors in one state_dict")
         if len(path) > limits.depth:
             raise LimitError(f"{checkpoint.name}: modules nest deeper than the limit of {limits.depth}")

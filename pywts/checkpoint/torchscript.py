@@ -170,7 +170,7 @@ class _Walk:
         while waiting:
             module, prefix, depth = waiting.pop()
             visits += 1
-            if visits + len(result) > self._limits.tensors:
+            if visits + len(result) + len(waiting) > self._limits.tensors:
                 raise LimitError(
                     f"{self._file.name}: more than {self._limits.tensors} modules and tensors in one state_dict"
                 )

@@ -86,6 +86,9 @@ def main(argv: list[str] | None = None) -> int:
             code = 130 if isinstance(error.__cause__, KeyboardInterrupt) else 143
         elif isinstance(error, ImportError):
             raise
+        elif error.filename is not None or sys.stdout is None:  # which is told of files, and not of streams
+            print(f"pywts: {_shown(error)}; please report this", file=sys.stderr)
+            code = failed
         else:
             return _unwritable(error) or failed
     try:
@@ -133,6 +136,12 @@ def _answer(arguments: list[str]) -> int:
 
     code: int = import_module(f".{command}_command", __name__).run(rest)
     return code
+
+
+def _shown(error: OSError) -> str:
+    from ..errors import shown
+
+    return shown(error, 1_000)
 
 
 def _too_many_are_open(error: OSError | ImportError) -> bool:

@@ -102,11 +102,13 @@ def _weights(checkpoint: Checkpoint, chosen: Chosen) -> Weights:
 
     weights = Weights(checkpoint, chosen.value, chosen.state.items)
     if len(weights) != len(chosen.state.items):
-        names = [tensor.name for tensor in chosen.state.items]
-        twice = next(name for place, name in enumerate(names) if name in names[:place])
-        raise TensorError(
-            f"{weights.source}: two tensors have the name {shown(twice)}; readers keep only one: rename one"
-        )
+        left = set(weights)
+        for name in [tensor.name for tensor in chosen.state.items]:
+            if name not in left:
+                raise TensorError(
+                    f"{weights.source}: two tensors have the name {shown(name)}; readers keep only one: rename one"
+                )
+            left.remove(name)
     return weights
 
 

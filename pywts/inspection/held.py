@@ -114,7 +114,7 @@ def inflated(data: Content, limit: int) -> bytes:
             raise LimitError(f"{data.name}: {kind} data that unpacks to more than {limit} bytes")
         parts.append(part)
         if decompressor.eof:
-            pending = decompressor.unused_data + data.read(position, data.size - position)[: 1 << 16]
+            pending = decompressor.unused_data + data.read(position, min(1 << 16, data.size - position))
             if not pending.strip(b"\x00"):
                 return b"".join(parts)
             raise CheckpointError(f"{data.name}: goes on after its {kind} data")

@@ -43,7 +43,8 @@ def write_page(found: Inspection, path: str) -> None:
     """Write an inspection as a page; ``-`` is standard output. OutputError: what cannot be written, or is no page."""
     page = page_of(found)
     if path == "-":
-        sys.stdout.write(page)
+        if sys.stdout is not None:  # closed
+            sys.stdout.write(page)
         return
     try:
         if os.path.isfile(path) and not _is_page(path):

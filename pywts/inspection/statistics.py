@@ -34,12 +34,7 @@ def with_statistics(
     found = list(facts)
     places = iter(wanted)
     for batch in batches(wanted.values()):
-        tensors = [tensor for tensor, _ in batch]
-        try:
-            results = reading(_core.statistics, [values_of(tensor) for tensor in tensors])
-        except _core.CoreError as error:
-            raise in_words(source, tensors[0], error) from None
-        for result in results:
+        for result in _figures(source, [tensor for tensor, _ in batch]):
             place = next(places)
             if isinstance(result, int):
                 problem = f"value {result} is finite in float64 and overflows float32"
@@ -47,6 +42,15 @@ def with_statistics(
             else:
                 found[place] = found[place].replace(statistics=_named(result))
     return tuple(found)
+
+
+def _figures(source: str, tensors: list[Tensor]) -> list[Any]:
+    try:
+        return reading(_core.statistics, [values_of(tensor) for tensor in tensors])
+    except _core.CoreError as error:
+        if len(tensors) == 1:
+            raise in_words(source, tensors[0], error) from None
+    return [found for tensor in tensors for found in _figures(source, [tensor])]  # so that one of them is to blame
 
 
 def _named(found: Any) -> Statistics:

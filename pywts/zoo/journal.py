@@ -77,7 +77,11 @@ class Journal:
         except OSError as error:
             os.close(self._file)
             raise OptionError(f"{path}: cannot be locked: {error.strerror}; give another -o") from None
-        self.entries, self._cut = _read(path)
+        try:
+            self.entries, self._cut = _read(path)
+        except BaseException:
+            os.close(self._file)
+            raise
 
     def append(self, entry: Entry) -> None:
         """Add a line, with one call of the system."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import posixpath
 import re
-from fnmatch import fnmatchcase
+from fnmatch import fnmatchcase, translate
 from glob import escape, glob, has_magic
 from typing import TYPE_CHECKING, Any
 
@@ -160,9 +160,7 @@ class _Search:
             with os.scandir(path) as scanned:
                 entries = sorted(scanned, key=lambda entry: (entry.is_symlink(), entry.name))
         except OSError as error:
-            raise OptionError(
-                f"{shown(path, 300)}: cannot be listed: {error.strerror}; --ignore passes it over"
-            ) from None
+            raise _unlisted(path, error) from None
         names = {entry.name for entry in entries}
         if os.path.basename(path).startswith("models--") and "snapshots" in names:
             self._hub_model(path, prefix)
@@ -184,11 +182,15 @@ class _Search:
         snapshots = os.path.join(path, "snapshots")
         refs = os.path.join(path, "refs")
         current = set()
-        for folder, _, files in os.walk(refs):
-            for file in files:
-                with open(os.path.join(folder, file), encoding="ascii", errors="replace") as ref:
-                    current.add(ref.read(100).strip())
-        for revision in sorted(os.listdir(snapshots)):
+        try:
+            for folder, _, files in os.walk(refs):
+                for file in files:
+                    with open(os.path.join(folder, file), encoding="ascii", errors="replace") as ref:
+                        current.add(ref.read(100).strip())
+            revisions = sorted(os.listdir(snapshots))
+        except OSError as error:
+            raise _unlisted(path, error) from None
+        for revision in revisions:
             place = os.path.join(snapshots, revision)
             if current and revision not in current:
                 self._skipped.append(Skipped(place, "a revision that no ref of the cache names"))
@@ -289,6 +291,10 @@ class _Search:
         return [item for item in found if id(item) in kept]
 
 
+def _unlisted(folder: str, error: OSError) -> OptionError:
+    return OptionError(f"{shown(folder, 300)}: cannot be listed: {error.strerror}; --ignore passes it over")
+
+
 def _identity(path: str) -> tuple[int, int] | None:
     try:
         status = os.stat(path)
@@ -304,10 +310,13 @@ def _matches(name: str, pattern: str) -> bool:
 def _regex(pattern: str) -> str:
     """A glob with ``**`` as a regular expression."""
     special = {"**/": "(?:[^/]+/)*", "**": ".*", "*": "[^/]*", "?": "[^/]"}
-    parts = re.split(r"(\*\*/|\*\*|\*|\?|\[[^]]+\])", pattern)
-    return "".join(
-        special.get(part) or (part if part[:1] == "[" and part[-1:] == "]" else re.escape(part)) for part in parts
-    )
+    parts = re.split(r"(\*\*/|\*\*|\*|\?|\[!?[^/][^]/]*\])", pattern)
+    return "".join(special.get(part) or (_class(part) if part[:1] == "[" else re.escape(part)) for part in parts)
+
+
+def _class(part: str) -> str:
+    """A glob's set of characters; of those that no regular expression has as such, ``fnmatch`` knows how."""
+    return "(?!/)" + translate(part).removesuffix(r"\Z").removesuffix(r"\z")
 
 
 def _common_folder(sources: list[str]) -> str:
@@ -350,7 +359,16 @@ def _no_checkpoint(path: str) -> str | None:
 def _indexes_in(folder: str) -> Iterator[str]:
     if storage.is_url(folder):
         system, path = storage.filesystem(folder)
-        yield from (system.unstrip_protocol(place) for place in system.glob(f"{path}/*.index.json"))
+
+        def listed() -> list[str]:
+            try:
+                return sorted(system.glob(f"{path}/*.index.json"))
+            except Exception as error:  # every client has its own
+                if getattr(error, "status", 0) in range(400, 500):  # HTTP: a server that lists no folders
+                    return []
+                raise
+
+        yield from map(system.unstrip_protocol, storage.patiently(listed, folder, OptionError))
     else:
         yield from sorted(glob(os.path.join(escape(folder), "*.index.json")))
 

@@ -381,3 +381,36 @@ def storage_that_inflates_to_less() -> Attack:
     short = File("it/data/0", values_of(GOOD), deflate=True, both={"size": 1 << 30})
     body = mapping({"good": tensor(storage(numel=1 << 28), shape=(1 << 28,))})
     return refused(archive(File("it/data.pkl", b"\x80\x02" + body + b"."), short), "inflates to 16 bytes")
+
+
+@attack
+def path_that_leads_astray_in_any_number_of_ways() -> Attack:
+    """Taken apart at its dots, it leads through a dict that holds itself under one name and under two."""
+    loop = b"}q\x01(" + text("a") + b"h\x01" + text("a.a") + b"h\x01u"
+    weights = mapping({"a." * 90 + "z": beside(NONE), "other": beside(NONE)})
+    return refused(checkpoint(mapping({"w.a": loop, "w": weights})), r"--key w\.other")
+
+
+@attack
+def path_of_thousands_of_names() -> Attack:
+    loop = b"}q\x01(" + text("a") + b"h\x01u"
+    weights = mapping({"a." * 3000 + "z": beside(NONE), "other": beside(NONE)})
+    return refused(checkpoint(mapping({"w.a": loop, "w": weights})), r"--key w\.other")
+
+
+@attack
+def module_that_is_its_own_child_many_times() -> Attack:
+    """Each level that is looked into brings as many children as there are names."""
+    children = b"}(" + b"".join(text(str(i)) + b"h\x01" for i in range(200_000)) + b"u"
+    tables = b"}(" + text("_parameters") + b"}" + text("_buffers") + b"}" + text("_modules") + children + b"u"
+    return refused(
+        checkpoint(named("torch.nn", "Module") + b")\x81q\x01" + tables + b"b"), "modules and tensors in one"
+    )
+
+
+@attack
+def last_of_many_names_twice() -> Attack:
+    """By a text, and by a number that is the same as a text."""
+    one = tensor() + b"q\x01"
+    body = b"}(" + text("t") + one + b"".join(text(str(i)) + b"h\x01" for i in range(300_000))
+    return refused(checkpoint(body + number(299_999) + b"h\x01u"), "two tensors have the name 299999")

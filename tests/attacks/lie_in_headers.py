@@ -119,6 +119,13 @@ def safetensors_name_twice() -> Attack:
 
 
 @attack
+def safetensors_last_of_many_names_twice() -> Attack:
+    one = json.dumps(entry(0, 0, (0,))).encode()
+    names = b"".join(b',"%d":%s' % (i, one) for i in range(300_000))
+    return refused(safetensors(b'{"t":' + one + names + b',"299999":' + one + b"}"), "has 299999 twice")
+
+
+@attack
 def safetensors_of_an_unknown_dtype() -> Attack:
     return refused(safetensors({"good": entry(dtype="\x1b[2J")}), r"dtype \\x1b\[2J")
 

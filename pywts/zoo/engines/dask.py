@@ -41,6 +41,7 @@ class Dask:
             raise OptionError("the engine dask needs distributed: pip install 'pywts[dask]'") from None
         self.threads = 1
         self._cluster: Any = None
+        self._client: Any = None
         if scheduler is None:
             with dask.config.set({"distributed.scheduler.allowed-failures": _TRIES - 1}):
                 self._cluster = LocalCluster(  # type: ignore[no-untyped-call]
@@ -52,11 +53,14 @@ class Dask:
         try:
             self._client = Client(self._cluster if scheduler is None else scheduler, timeout=_PATIENCE)  # type: ignore[no-untyped-call]
             self._client.wait_for_workers(1, timeout=_PATIENCE)
-        except (OSError, TimeoutError, ValueError) as error:
+        except BaseException as error:
+            self._leave()
+            if not isinstance(error, (OSError, TimeoutError, ValueError)):
+                raise
             where = "" if scheduler is None else f"{shown(scheduler)}: "
             raise OptionError(f"{where}no cluster of dask answers: {shown(error, 300)}") from None
-        self._executor = self._client.get_executor(pure=False)  # type: ignore[no-untyped-call]
-        self.workers = max(1, sum(self._client.nthreads().values()))  # type: ignore[no-untyped-call]
+        self._executor = self._client.get_executor(pure=False)
+        self.workers = max(1, sum(self._client.nthreads().values()))
         self.about = f"{self.workers} workers of dask, dashboard at {self._client.dashboard_link}"
 
     def submit(self, function: Callable[[Any], Any], argument: Any, /) -> Future[Any]:
@@ -87,6 +91,10 @@ class Dask:
     def close(self, now: bool) -> None:  # noqa: ARG002  (tasks are not waited for: the batch has done so)
         """Leave the cluster; one that was started here ends."""
         self._executor.shutdown(wait=False)
-        self._client.close()  # type: ignore[no-untyped-call]
+        self._leave()
+
+    def _leave(self) -> None:
+        if self._client is not None:
+            self._client.close()
         if self._cluster is not None:
             self._cluster.close()
