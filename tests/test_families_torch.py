@@ -202,6 +202,27 @@ def test_files_and_live_modules_are_the_scripts_bytes(tmp_path: Path, case: str,
         assert text == expected, type(source)
 
 
+def counted(head: Any) -> Any:
+    """A head in which thop left its counters, as the training of yolov5 v1.0 lets it."""
+    for name in ("total_ops", "total_params"):
+        head.register_buffer(name, torch.zeros(1, dtype=torch.float64))
+    return head
+
+
+def test_an_early_yolov5_with_counters_of_thop_keeps_its_bytes() -> None:
+    model = DetectionModel(counted(type("Detect", (EarlyDetect,), {})()))
+    text, exported = written(model)
+    assert exported.recipe == "yolov7"
+    assert text == reference_wts(model.state_dict())
+
+
+@pytest.mark.parametrize("name", ["Detect", "IDetect"])
+def test_yolov7_with_counters_of_thop_is_the_scripts_bytes(name: str) -> None:
+    model = DetectionModel(counted(type(name, (IDetect,), {})()))
+    model.traced = False
+    assert written(model)[0] == reference({"model": model}, yolov7_surgery)
+
+
 def test_an_early_yolov5_keeps_its_bytes() -> None:
     model = DetectionModel(EarlyDetect())
     assert written(model)[0] == reference_wts(model.state_dict())

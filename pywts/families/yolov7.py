@@ -1,4 +1,4 @@
-"""yolov7, and yolov5 up to v5.0: the anchors in pixels are a buffer, which the script computes anew."""
+"""yolov7, and yolov5 up to v5.0: the anchors in pixels are a buffer, which the script of yolov7 computes anew."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ def detect(weights: Weights) -> bool:
 
 
 def apply(weights: Weights, stride: tuple[float, ...] = ()) -> Any:
-    """Delete ``anchor_grid`` and register it again, so that it is the last of the head's own tensors."""
+    """Delete ``anchor_grid`` and register it again, so that it is the last of the head's own tensors.
+
+    In a head of an early yolov5 it stays where it is.
+    """
     result = _with_grid(weights, "yolov7", stride)
     if any(name.endswith(".implicit") for name in weights):
         folds = "leaves them out, they are folded already" if _is_fused(weights) else "folds them"
@@ -60,7 +63,21 @@ def _with_grid(weights: Weights, recipe: str, stride: tuple[float, ...]) -> list
     prefix, grid, _ = anchor_grid(weights, recipe, stride)
     task = weights.head.task if weights.head is not None else None
     weights.notes.append(f"yolov7 {task or 'detect'}: anchor_grid computed anew (an early yolov5 has the same head)")
+    if _is_early_yolov5(weights):
+        return [(name, grid if name == f"{prefix}anchor_grid" else tensor) for name, tensor in weights.items()]
     return weights.with_buffers(prefix, anchor_grid=grid)
+
+
+def _is_early_yolov5(weights: Weights) -> bool:
+    """Whether a script of yolov5 up to v5.0 would be run, which leaves ``anchor_grid`` in its place.
+
+    That place is the last of the head's own but where thop left its counters, as v1.0 lets it. yolov7 trains heads of
+    other names, and its models have ``traced``.
+    """
+    head = weights.head
+    if head is None or head.class_name.rpartition(".")[2] != "Detect" or "anchor_grid" not in head.buffers:
+        return False
+    return weights.attribute("traced") is None
 
 
 def _implicit(weights: Weights) -> dict[str, tuple[str, str]]:
