@@ -129,6 +129,18 @@ def test_views_of_shared_storages(zipped: bool, tmp_path: Path) -> None:
     assert exported(path) == reference_wts(state)
 
 
+@pytest.mark.parametrize("dtype", ["uint16", "float8_e4m3fn"])
+@pytest.mark.parametrize("zipped", [True, False], ids=["zip", "legacy"])
+def test_bytes_beside_views_of_a_dtype_without_a_storage_class(dtype: str, zipped: bool, tmp_path: Path) -> None:
+    """torch keeps the storage once as bytes and once as untyped, and means the same."""
+    base = torch.arange(1, 17, dtype=torch.uint8)
+    for state in ({"bytes": base, "view": base.view(getattr(torch, dtype))},
+                  {"view": base.view(getattr(torch, dtype)), "bytes": base}):  # fmt: skip
+        path = tmp_path / "shared.pt"
+        torch.save(state, path, _use_new_zipfile_serialization=zipped)
+        assert exported(path) == reference_wts(state)
+
+
 def test_subclasses_parameters_arrays(tmp_path: Path) -> None:
     class Sub(torch.Tensor):  # type: ignore[misc]
         pass
@@ -214,9 +226,10 @@ def test_torchscript_frozen_and_quantized_are_explained(model: Model, tmp_path: 
 def test_modules_that_torch_compiled_or_traced(model: Model, tmp_path: Path) -> None:
     traced = torch.fx.symbolic_trace(nn.Sequential(OrderedDict(z=nn.Conv2d(1, 2, 3), a=nn.BatchNorm2d(2))))
     for name, odd in {"compiled": torch.compile(model), "traced": traced, "both": torch.compile(traced)}.items():
-        path = tmp_path / f"{name}.pt"
-        torch.save({"epoch": 1, "model": odd}, path)
-        assert exported(path) == reference_wts(torch.load(path, weights_only=False)["model"].state_dict())
+        for zipped in (True, False):
+            path = tmp_path / f"{name}.{zipped}.pt"
+            torch.save({"epoch": 1, "model": odd}, path, _use_new_zipfile_serialization=zipped)
+            assert exported(path) == reference_wts(torch.load(path, weights_only=False)["model"].state_dict())
 
 
 @pytest.mark.parametrize("kind", [nn.Linear, nn.LSTM])
@@ -226,6 +239,14 @@ def test_module_with_a_quantized_layer_is_not_half_exported(kind: type, tmp_path
     with pytest.raises(pywts.SelectionError, match=r"1\._\S+ is a quantized layer"):
         pywts.export(tmp_path / "q.pt")
     if kind is nn.Linear:
+        torch.save(mixed.state_dict(), tmp_path / "q_state.pt")
+        for source in (tmp_path / "q_state.pt", mixed, mixed.state_dict()):
+            with pytest.raises(pywts.TensorError, match=r"1\._packed_params\._packed_params is the weights of a quant"):
+                pywts.export(source, tmp_path / "q.wts")
+        pywts.export(mixed, tmp_path / "q.wts", exclude="1.*")
+        assert (tmp_path / "q.wts").read_bytes() == reference_wts(
+            {name: value for name, value in mixed.state_dict().items() if name.startswith("0.")}
+        )
         torch.jit.script(mixed).save(tmp_path / "script.pt")  # whose state_dict leaves it out in silence
         done = pywts.export(tmp_path / "script.pt", tmp_path / "script.wts")
         assert (tmp_path / "script.wts").read_bytes() == reference_wts(
@@ -276,6 +297,21 @@ def test_classes_pickled_by_value(pickler: str, zipped: bool, tmp_path: Path) ->
     assert exported(path) == reference_wts(local.state_dict())
     torch.save({"state_dict": local.state_dict(), "f": local.function}, path, pickle_module=Module(pickler))
     assert exported(path) == reference_wts(local.state_dict())
+
+
+@pytest.mark.parametrize("protocol", range(2, 6))
+def test_arrays_as_dill_keeps_them(protocol: int, tmp_path: Path) -> None:
+    dill = pytest.importorskip("dill")
+    state = {
+        "array": numpy.arange(6.0).reshape(2, 3), "columns": numpy.asfortranarray(numpy.ones((2, 3), numpy.float16)),
+        "swapped": numpy.arange(3, dtype=">i4"), "scalar": numpy.array(2.5), "tensor": torch.arange(3.0),
+    }  # fmt: skip
+    path = tmp_path / "arrays.pkl"
+    path.write_bytes(dill.dumps(state, protocol))
+    assert exported(path) == reference_wts(state)
+    path.write_bytes(dill.dumps({"w": numpy.ones(2), "hidden": numpy.ma.array([1.0, 2.0], mask=[True, False])}))
+    with pytest.raises(pywts.TensorError, match="hidden is a masked NumPy array"):
+        pywts.export(path)
 
 
 SHIPPED = {

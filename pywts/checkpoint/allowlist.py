@@ -177,6 +177,10 @@ NUMPY_BUFFERS = {
     "numpy.core.numeric._frombuffer": "an array of protocol 5: bytes, dtype, shape, order",
     "numpy._core.numeric._frombuffer": "the same since NumPy 2",
 }
+NUMPY_REDUCED = {
+    "dill._dill._create_array": "an array as dill keeps it: what makes it empty, with what arguments, then its state",
+    "dill.dill._create_array": "the same from older dill",
+}
 NUMPY_DTYPES = {"numpy.dtype": "a dtype: its letter and size, then its state", "numpy.dtypes.dtype": "the same"}
 BYTES_CODECS = {"_codecs.encode": "bytes as protocol 2 keeps them: text in latin-1"}
 BYTES_CALLS = {

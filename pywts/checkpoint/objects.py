@@ -138,7 +138,7 @@ def attributes(node: object) -> dict[str, Any] | None:
 
 def _attributes_by_call(node: Any) -> dict[str, Any] | None:
     """The attributes of a module that a call makes of its first argument."""
-    called = node.called
+    called = node.called or class_name(node)  # a legacy stream keeps a module's class as a persistent id
     if called in COMPILED_MODULES:
         return {"_parameters": {}, "_buffers": {}, "_modules": {"_orig_mod": (arguments(node) or [None])[0]}}
     if called in TRACED_MODULES:

@@ -21,6 +21,7 @@ from .allowlist import (
     NUMPY_ARRAYS,
     NUMPY_BUFFERS,
     NUMPY_DTYPES,
+    NUMPY_REDUCED,
     NUMPY_SCALARS,
     RECONSTRUCTORS,
     REFUSED_TENSORS,
@@ -41,8 +42,7 @@ if TYPE_CHECKING:
     from .persistent import StorageId
 
     FindStorage = Callable[[str, str, int], Storage]
-    """(key, dtype or "" for an untyped one, elements) -> the storage; ValueError where another dtype or number of
-    elements was told of it before"""
+    """(key, dtype, elements) -> the storage; ValueError where another dtype or number of elements was told before"""
 
 _WRAPPING_DEPTH = 16
 """A Parameter of a subclass of a device's tensor is three calls deep; a file that goes further means no good."""
@@ -61,7 +61,7 @@ _EXACT = (("float32", "bfloat16"),)
 """(kept as, used as): what NumPy lacks is kept wider, and comes back as it was."""
 
 _TARGETS = frozenset(
-    (*TENSORS, *WRAPPERS, *TYPED_REBUILDS, *REFUSED_TENSORS, *NUMPY_ARRAYS, *NUMPY_BUFFERS)
+    (*TENSORS, *WRAPPERS, *TYPED_REBUILDS, *REFUSED_TENSORS, *NUMPY_ARRAYS, *NUMPY_BUFFERS, *NUMPY_REDUCED)
 )  # NumPy's scalars, which trainers keep among their counters, are no tensors unless they stand among tensors
 
 
@@ -138,6 +138,8 @@ class Rebuilder:
             return self._numpy_array(name, node)
         if target in NUMPY_BUFFERS:
             return self._numpy_buffer(name, node)
+        if target in NUMPY_REDUCED:
+            return self._numpy_reduced(name, node)
         if target in NUMPY_SCALARS:
             return self._numpy_scalar(name, node)
         return None
@@ -250,7 +252,7 @@ class Rebuilder:
         if dtype is None:
             raise self._error(name, f"has a storage of the unknown type torch.{shown(kind)}")
         try:
-            storage = self._find_storage(key, dtype, numel)
+            storage = self._find_storage(key, dtype or "uint8", numel)  # torch reads an untyped one as bytes too
         except ValueError as error:
             raise self._error(name, str(error)) from None
         if view is not None:
@@ -282,7 +284,19 @@ class Rebuilder:
 
     def _numpy_array(self, name: str, node: Node) -> Tensor | Refused:
         states = node.builds
-        state = states[-1].plain(3) if len(states) == 1 else None
+        return self._numpy_state(name, states[0] if len(states) == 1 else None)
+
+    def _numpy_reduced(self, name: str, node: Node) -> Tensor | Refused:
+        given = arguments(node)
+        function = f"{given[0].module}.{given[0].name}" if given and kind_of(given[0]) == "global" else ""
+        if function in REFUSED_TENSORS:
+            return Refused(name, *REFUSED_TENSORS[function])
+        if function not in NUMPY_ARRAYS or len(given) < 3:
+            raise self._error(name, "is a NumPy array with a broken state")
+        return self._numpy_state(name, given[2])
+
+    def _numpy_state(self, name: str, node: object) -> Tensor | Refused:
+        state = node.plain(3) if type(node) is Node else None
         if type(state) is not tuple or not 4 <= len(state) <= 5:
             raise self._error(name, "is a NumPy array with a broken state")
         shape, dtype_node, fortran, data = state[-4:]  # the oldest have no version before
@@ -378,7 +392,7 @@ _NUMPY_ORDERS = ("<", ">", "=", "|")
 _NUMPY_NAMES = {
     "f2": "float16", "f4": "float32", "f8": "float64", "b1": "bool", "i1": "int8", "i2": "int16", "i4": "int32",
     "i8": "int64", "u1": "uint8", "u2": "uint16", "u4": "uint32", "u8": "uint64",
-    "c8": "complex64", "c16": "complex128", "O8": "object", "O": "object",
+    "c8": "complex64", "c16": "complex128", "f12": "longdouble", "f16": "longdouble", "O8": "object", "O": "object",
 }  # fmt: skip
 
 

@@ -171,6 +171,11 @@ def state_dict_of_mapping(checkpoint: Checkpoint, value: Any) -> StateDict:
     names, values = list(map(str, entries)), list(entries.values())
     items = _tensors(checkpoint, names, values)
     if not all(items):
+        items = [
+            _packed(checkpoint, name, value) if found is None else found
+            for name, value, found in zip(names, values, items, strict=True)
+        ]
+    if not all(items):
         skipped += [
             f"{shown(name, 60)} ({checkpoint.describe(entry)})"
             for name, entry, found in zip(names, values, items, strict=True)
@@ -181,6 +186,14 @@ def state_dict_of_mapping(checkpoint: Checkpoint, value: Any) -> StateDict:
         more = f" and {len(skipped) - 5} more" if len(skipped) > 5 else ""
         result.warnings.append(f"left out what is no tensor: {', '.join(skipped[:5])}{more}")
     return result
+
+
+def _packed(checkpoint: Checkpoint, name: str, value: Any) -> Refused | None:
+    """A refusal of what a quantized layer puts in its state_dict in the place of its weights."""
+    if not name.endswith("._packed_params") or checkpoint.sequence(value) is None:
+        return None
+    what = "the weights of a quantized layer, which only torch can unpack"
+    return Refused(name, what, "export the model from before it was quantized")
 
 
 def _table(checkpoint: Checkpoint, value: Any, prefix: str, table: str) -> dict[str, Any]:

@@ -85,7 +85,7 @@ class ZipStorages:
         return self._stored.describe(names, values, first)
 
     def find(self, key: str, dtype: str, numel: int) -> Storage:
-        """The storage ``key`` of ``numel`` elements (bytes, where ``dtype`` is "")."""
+        """The storage ``key`` of ``numel`` elements."""
         file = self._archive.file
         size = numel * item_size_of(dtype)
         found = self._stored.find(key, dtype, numel, item_size_of(dtype)) if key.isascii() else None
