@@ -155,7 +155,12 @@ def _load(source: str) -> Any:
             f"{source}: needs the module {shown(error.name)}: install it, or run this in the training repository"
         ) from None
     except Exception as error:  # whatever the checkpoint's own code raises
-        raise CheckpointError(f"{source}: torch.load failed: {type(error).__name__}: {shown(error, 300)}") from None
+        if isinstance(error, OSError) and error.filename == source:
+            raise CheckpointError(f"{source}: cannot be read: {error.strerror}") from None
+        raise CheckpointError(
+            f"{source}: torch.load failed: {type(error).__name__}: {shown(error, 300)}; a class of the training script "
+            "itself is known to that script alone: load the checkpoint there, and export the loaded object"
+        ) from None
 
 
 def _child(pipe: int) -> None:

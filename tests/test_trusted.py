@@ -99,6 +99,24 @@ def test_errors_of_the_child_keep_their_kind_and_words(overriding, tmp_path):
         pywts.export(path, io.BytesIO(), trust=True)
 
 
+def test_what_torch_cannot_load_is_an_error_with_a_way_out(tmp_path):
+    torch = pytest.importorskip("torch")
+    import sys
+
+    class Net(torch.nn.Linear):
+        __module__, __qualname__ = "__main__", "NetOfTheScript"
+
+    sys.modules["__main__"].NetOfTheScript = Net
+    try:
+        torch.save(Net(1, 1), tmp_path / "script.pt")
+    finally:
+        del sys.modules["__main__"].NetOfTheScript
+    with pytest.raises(pywts.CheckpointError, match=r"NetOfTheScript.*export the loaded object"):
+        pywts.export(tmp_path / "script.pt", io.BytesIO(), trust=True)
+    with pytest.raises(pywts.CheckpointError, match=r"none\.pt: cannot be read: No such file"):
+        pywts.export(tmp_path / "none.pt", io.BytesIO(), trust=True)
+
+
 def test_a_recipe_of_ones_own_cannot_go_to_the_child(overriding):
     save, _ = overriding
     with pytest.raises(pywts.OptionError, match="recipe of your own"):
