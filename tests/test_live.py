@@ -113,6 +113,59 @@ def test_what_is_no_tensor_is_left_out_and_said(tmp_path: Path) -> None:
     assert "left out what is no tensor: epoch (int 3), names (a list)" in found.warnings[0]
 
 
+class Strange:
+    """What an object may do to whoever only looks at it."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise RuntimeError(f"cannot import {name}")
+
+
+class Unset:
+    """A configuration with a value that is to be set yet."""
+
+    def keys(self) -> list[str]:
+        return ["value"]
+
+    def __getitem__(self, key: str) -> Any:
+        raise RuntimeError(f"{key} is missing")
+
+
+class Text(str):
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        raise RuntimeError("no words")
+
+
+@pytest.mark.parametrize(
+    "other",
+    [numpy.ndarray, numpy.float32, dict, Unset, Strange(), Unset(), Text("a"), 10**5000],
+    ids=["ndarray", "float32", "dict", "class", "strange", "unset", "text", "digits"],
+)
+def test_what_stands_beside_weights_does_no_harm(other: Any) -> None:
+    weights = {"w": numpy.ones(2, numpy.float32)}
+    assert exported({**weights, "other": other}) == reference_wts(weights)
+    assert exported({"model": weights, "other": other}) == reference_wts(weights)
+    assert exported({"mine": weights, "other": other}) == reference_wts(weights)
+
+
+class OfADevice:
+    """An array that must not be brought over unasked, as those of CuPy."""
+
+    dtype = numpy.dtype("f4")
+
+    def __array__(self, dtype: object = None, copy: object = None) -> numpy.ndarray:
+        raise TypeError("use .get()")
+
+
+def test_array_that_cannot_be_read_is_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(pywts.TensorError, match=r"head is a OfADevice, .*\(TypeError: use \.get\(\)\): "):
+        exported({"w": numpy.ones(2), "head": OfADevice()})
+    numpy.savez(tmp_path / "m.npz", w=numpy.ones(2), head=numpy.array([None]))
+    with numpy.load(tmp_path / "m.npz") as file, pytest.raises(pywts.TensorError, match="head is an entry that cannot"):
+        exported(file)
+
+
 @pytest.mark.parametrize("source", [None, 5, [1, 2], object(), {"x": [1.0, 2.0]}, numpy.zeros(3)], ids=repr)
 def test_source_without_weights_is_refused(source: Any, tmp_path: Path) -> None:
     with pytest.raises(pywts.SelectionError, match="holds no weights"):
@@ -307,6 +360,62 @@ def test_tensor_without_a_storage_is_refused_by_name(torch: Any) -> None:
         exported({"x": fake})
     with pytest.raises(pywts.TensorError, match=r"<dict>: x is a Elsewhere, which has no storage of its own"):
         exported({"x": _elsewhere(torch)(torch.zeros(3), "cpu")})
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("size", [0, 16])
+def test_tensor_whose_storage_was_cut_is_refused_by_name(torch: Any, size: int) -> None:
+    value = torch.ones(1000)
+    value.untyped_storage().resize_(size)
+    with pytest.raises(pywts.TensorError, match=f"x is a tensor whose storage was cut to {size} bytes: gather"):
+        exported({"w": torch.ones(2), "x": value})
+
+
+@pytest.mark.torch
+def test_tensors_that_do_not_answer_are_refused_by_name(torch: Any) -> None:
+    class Mute(torch.Tensor):  # type: ignore[misc]
+        @classmethod
+        def __torch_function__(cls, function: Any, types: Any, arguments: Any = (), named: Any = None) -> Any:
+            return NotImplemented
+
+    with pytest.raises(pywts.TensorError, match=r"x is a Mute, which cannot be read \(TypeError"):
+        exported({"w": torch.ones(2), "x": torch.ones(2).as_subclass(Mute)})
+    with pytest.raises(pywts.TensorError, match="x is a Tensor, which cannot be read"):
+        torch.func.vmap(lambda x: exported({"x": x}))(torch.ones(2, 3))
+
+
+@pytest.mark.torch
+def test_module_whose_state_dict_fails_is_an_error(torch: Any) -> None:
+    class Failing(torch.nn.Linear):  # type: ignore[misc]
+        def state_dict(self, *_: Any, **__: Any) -> Any:
+            raise ValueError("not yet")
+
+    class Listing(torch.nn.Linear):  # type: ignore[misc]
+        def state_dict(self, *arguments: Any, **named: Any) -> Any:
+            return list(super().state_dict(*arguments, **named).items())
+
+    with pytest.raises(pywts.SelectionError, match=r"state_dict\(\) of Failing failed: ValueError: not yet; "):
+        exported({"model": Failing(1, 1)})
+    with pytest.raises(pywts.SelectionError, match=r"state_dict\(\) of Listing gave a list; export a dict"):
+        exported(Listing(1, 1))
+
+
+@pytest.mark.torch
+def test_distributed_tensor_is_refused_with_its_way_out(torch: Any) -> None:
+    value = _elsewhere(torch)(torch.zeros(3), "cpu")
+    type(value).full_tensor = lambda self: self.inner
+    with pytest.raises(pywts.TensorError, match=r"which has no storage of its own: export \.full_tensor\(\) of it"):
+        exported({"x": value})
+
+
+@pytest.mark.torch
+def test_tensor_that_cannot_be_copied_from_its_device_is_named(torch: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def lost(_: Any) -> Any:
+        raise RuntimeError("device lost")
+
+    monkeypatch.setattr(torch.Tensor, "cpu", lost)
+    with pytest.raises(pywts.TensorError, match=r"head: cannot be copied from cuda.* \(RuntimeError: device lost\)"):
+        exported({"head": _elsewhere(torch)(torch.zeros(3))})
 
 
 def _elsewhere(torch: Any) -> Any:

@@ -79,10 +79,10 @@ def _chosen(checkpoint: Checkpoint, key: str) -> Chosen:
         path, value, why = _forced(checkpoint, key)
     if not checkpoint.is_module(value):
         state = state_dict_of_mapping(checkpoint, value)
-    elif checkpoint.inert:
-        state = state_dict_of_module(checkpoint, value)
+    elif (own := checkpoint.own_state(value)) is not None:
+        state = state_dict_of_mapping(checkpoint, own)
     else:
-        state = state_dict_of_mapping(checkpoint, value.state_dict())
+        state = state_dict_of_module(checkpoint, value)
     return Chosen(path, why, value, state)
 
 

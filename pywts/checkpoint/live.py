@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 
-from ..errors import SelectionError, shown
+from ..errors import SelectionError, TensorError, shown
 from ..tensor import ITEM_SIZES, Refused, Storage, Tensor, contiguous_strides
 
 TYPE_CHECKING = False
@@ -33,14 +33,13 @@ class LiveCheckpoint:
         """A mapping's entries, or None."""
         if isinstance(value, dict):
             return value
-        if (
-            hasattr(value, "keys")
-            and hasattr(value, "__getitem__")
-            and not self.is_tensor(value)
-            and not _is_module(value)
-        ):
-            return {key: value[key] for key in value.keys()}  # noqa: SIM118  (NpzFile and kin are no dicts)
-        return None
+        if not _has(value, "keys", "__getitem__") or self.is_tensor(value) or _is_module(value):
+            return None
+        try:
+            keys = list(value.keys())  # NpzFile and kin are no dicts
+        except Exception:  # it only looked like one
+            return None
+        return {key: _entry(value, key) for key in keys}
 
     def sequence(self, value: Any) -> list[Any] | None:
         """A list's or tuple's items, or None."""
@@ -48,7 +47,7 @@ class LiveCheckpoint:
 
     def attributes(self, value: Any) -> dict[str, Any] | None:
         """An object's attributes, or None."""
-        return getattr(value, "__dict__", None) if not isinstance(value, type) else None
+        return value.__dict__ if _has(value, "__dict__") else None
 
     def class_name(self, value: Any) -> str | None:
         """The dotted name of an object's class."""
@@ -72,6 +71,17 @@ class LiveCheckpoint:
     def usual_parts(self, value: Any) -> None:
         """None: a live module makes its state_dict itself."""
 
+    def own_state(self, module: Any) -> Any:
+        """What a module's ``state_dict()`` gives. Raises SelectionError where it fails, or that is no mapping."""
+        what = f"{self.name}: state_dict() of {shown(type(module).__name__)}"
+        try:
+            state = module.state_dict()
+        except Exception as error:
+            raise SelectionError(f"{what} failed: {_reason(error)}; export a dict of its tensors") from error
+        if self.mapping(state) is None:
+            raise SelectionError(f"{what} gave {self.describe(state)}; export a dict of its tensors")
+        return state
+
     def is_tensor(self, value: Any) -> bool:
         """Whether a value is a torch tensor, an array, or something that turns into one."""
         return isinstance(value, Tensor) or _is_torch_tensor(value) or _is_array(value)
@@ -81,10 +91,16 @@ class LiveCheckpoint:
         if isinstance(value, (Tensor, Refused)):
             return value.renamed(name)
         if _is_torch_tensor(value):
-            return _torch_tensor(value, name)
-        if _is_array(value):
-            return _array(value, name)
-        return None
+            described = _torch_tensor
+        elif _is_array(value):
+            described = _array
+        else:
+            return None
+        try:
+            return described(value, name)
+        except Exception as error:  # of the subclass, or the array of another framework
+            what = f"a {shown(type(value).__name__)}, which cannot be read ({_reason(error)})"
+            return Refused(name, what, "export a plain tensor or array made of it")
 
     def usual_tensors(self, names: list[str], values: list[Any], first: int) -> list[Tensor]:  # noqa: ARG002
         """None: what a live tensor is, it is asked itself."""
@@ -100,18 +116,37 @@ class LiveCheckpoint:
 
     def describe(self, value: Any) -> str:
         """What a value is, in a few words."""
-        return (
-            f"{type(value).__name__} {shown(repr(value), 40)}"
-            if isinstance(value, (int, float, str))
-            else (f"a {type(value).__name__}")
-        )
+        kind = type(value).__name__
+        try:
+            return f"{kind} {shown(repr(value), 40)}" if isinstance(value, (int, float, str)) else f"a {kind}"
+        except Exception:  # an integer of too many digits, a class with a repr of its own
+            return f"a {kind}"
 
     def close(self) -> None:
         """Nothing to close."""
 
 
 def _is_module(value: Any) -> bool:
-    return hasattr(value, "state_dict") and hasattr(value, "_parameters") and hasattr(value, "_modules")
+    return _has(value, "state_dict", "_parameters", "_modules")
+
+
+def _has(value: Any, *names: str) -> bool:
+    """Whether an object has all of these attributes. A class has those of its objects, and is none of them."""
+    try:
+        return not isinstance(value, type) and all(hasattr(value, name) for name in names)
+    except Exception:  # whatever an attribute that is made when it is asked for may raise
+        return False
+
+
+def _entry(mapping: Any, key: Any) -> Any:
+    try:
+        return mapping[key]
+    except Exception as error:  # of a file that is read when it is asked, a configuration with a value to be set yet
+        return Refused("", f"an entry that cannot be read ({_reason(error)})", "give the values themselves")
+
+
+def _reason(error: Exception) -> str:
+    return f"{type(error).__name__}: {shown(str(error).partition(chr(10))[0], 200)}"
 
 
 def _unwrapped(source: Any) -> Any:
@@ -133,12 +168,13 @@ def _is_torch_tensor(value: Any) -> bool:
 
 
 def _is_array(value: Any) -> bool:
-    return hasattr(value, "__array_interface__") or (hasattr(value, "__array__") and hasattr(value, "dtype"))
+    return _has(value, "__array_interface__") or _has(value, "__array__", "dtype")
 
 
 def _torch_tensor(value: Any, name: str) -> Tensor | Refused:
+    torch = sys.modules["torch"]
     dtype = str(value.dtype).removeprefix("torch.")
-    refusal = _refusal(sys.modules["torch"], value, dtype)
+    refusal = _refusal(torch, value, dtype)
     if refusal is not None:
         return Refused(name, *refusal)
     value = value.detach()
@@ -151,15 +187,24 @@ def _torch_tensor(value: Any, name: str) -> Tensor | Refused:
             address = storage.data_ptr() if storage.device.type == "cpu" else 0
         except RuntimeError:
             address = 0
-        if not address and value.numel():
+        if not address and value.numel() and type(value) is not torch.Tensor:
+            way_out = ".full_tensor() of it" if _has(value, "full_tensor") else "a plain tensor made of it"
+            return Refused(name, f"a {type(value).__name__}, which has no storage of its own", f"export {way_out}")
+        last = value.storage_offset() + sum((n - 1) * step for n, step in zip(shape, value.stride(), strict=True))
+        if value.numel() and (last + 1) * ITEM_SIZES[dtype] > storage.nbytes():
             return Refused(
-                name, f"a {type(value).__name__}, which has no storage of its own", "export a plain tensor made of it"
+                name,
+                f"a tensor whose storage was cut to {storage.nbytes()} bytes",
+                "gather the values first, as with summon_full_params() of FSDP",
             )
         described = Storage("in memory", storage.nbytes(), address=address, owner=value)
         return Tensor(name, dtype, shape, tuple(value.stride()), value.storage_offset(), described)
 
     def load() -> Storage:
-        copy = value.cpu().contiguous()
+        try:
+            copy = value.cpu().contiguous()
+        except Exception as error:  # the device is out of memory, or was lost
+            raise TensorError(f"{shown(name)}: cannot be copied from {value.device} ({_reason(error)})") from error
         held = copy.untyped_storage()
         offset = copy.storage_offset() * ITEM_SIZES[dtype]
         return Storage("copied", held.nbytes() - offset, address=held.data_ptr() + offset, owner=copy)
@@ -177,6 +222,8 @@ def _refusal(torch: Any, value: Any, dtype: str) -> tuple[str, str] | None:
         return f"a quantized tensor ({dtype})", "export .dequantize() of it"
     if value.is_nested:
         return "a nested tensor", "export its parts, or .to_padded_tensor(0)"
+    if value.layout is torch._mkldnn:
+        return "a tensor in a layout of MKL-DNN", "export .to_dense() of it"
     if value.layout is not torch.strided:
         return f"a sparse tensor ({str(value.layout).removeprefix('torch.')})", "export .to_dense() of it"
     if dtype.startswith("complex"):

@@ -60,6 +60,9 @@ class NamedTensors:
         """Whether a value is a module: there are none."""
         return False
 
+    def own_state(self, module: Any) -> None:
+        """None: no code of a file is run."""
+
     def usual_parts(self, value: Any) -> None:
         """None: there are no modules."""
 

@@ -119,6 +119,9 @@ class PickledCheckpoint:
         found = self.attributes(value)
         return found is not None and all(table in found for table in TABLES)
 
+    def own_state(self, module: Any) -> None:
+        """None: no code of a file is run."""
+
     def usual_parts(self, value: Any) -> Parts | None:
         """The tensors and children of a module whose record has its usual form, else None."""
         return value.module_parts if type(value) is Node else None
