@@ -130,6 +130,13 @@ class Unset:
         raise RuntimeError(f"{key} is missing")
 
 
+class Addict(dict[str, Any]):
+    """A dict with attributes for keys, and for those that are not there."""
+
+    def __getattr__(self, name: str) -> Any:
+        return self.get(name)
+
+
 class Text(str):
     __slots__ = ()
 
@@ -139,14 +146,20 @@ class Text(str):
 
 @pytest.mark.parametrize(
     "other",
-    [numpy.ndarray, numpy.float32, dict, Unset, Strange(), Unset(), Text("a"), 10**5000],
-    ids=["ndarray", "float32", "dict", "class", "strange", "unset", "text", "digits"],
+    [numpy.ndarray, numpy.float32, dict, Unset, Strange(), Unset(), Addict(lr=1), Text("a"), 10**5000],
+    ids=["ndarray", "float32", "dict", "class", "strange", "unset", "addict", "text", "digits"],
 )
 def test_what_stands_beside_weights_does_no_harm(other: Any) -> None:
     weights = {"w": numpy.ones(2, numpy.float32)}
     assert exported({**weights, "other": other}) == reference_wts(weights)
     assert exported({"model": weights, "other": other}) == reference_wts(weights)
     assert exported({"mine": weights, "other": other}) == reference_wts(weights)
+
+
+def test_dict_with_attributes_for_keys() -> None:
+    weights = {"w": numpy.ones(2, numpy.float32)}
+    assert exported(Addict(weights)) == reference_wts(weights)
+    assert exported(Addict(model=Addict(weights), ema=None)) == reference_wts(weights)
 
 
 class OfADevice:

@@ -47,7 +47,8 @@ class LiveCheckpoint:
 
     def attributes(self, value: Any) -> dict[str, Any] | None:
         """An object's attributes, or None."""
-        return value.__dict__ if _has(value, "__dict__") else None
+        found = value.__dict__ if _has(value, "__dict__") else None
+        return found if isinstance(found, dict) else None
 
     def class_name(self, value: Any) -> str | None:
         """The dotted name of an object's class."""
@@ -131,9 +132,12 @@ def _is_module(value: Any) -> bool:
 
 
 def _has(value: Any, *names: str) -> bool:
-    """Whether an object has all of these attributes. A class has those of its objects, and is none of them."""
+    """Whether an object has all of these attributes.
+
+    A class has those of its objects, and is none of them; a dict with attributes for keys may have any that is asked.
+    """
     try:
-        return not isinstance(value, type) and all(hasattr(value, name) for name in names)
+        return not isinstance(value, (type, dict)) and all(hasattr(value, name) for name in names)
     except Exception:  # whatever an attribute that is made when it is asked for may raise
         return False
 
