@@ -199,6 +199,17 @@ def test_what_no_wts_can_hold_is_refused_by_name(name: str, tmp_path: Path) -> N
     assert exported(path, exclude=("harm",)) == reference_wts({"good": torch.ones(2)})
 
 
+def test_the_way_out_of_complex_values_keeps_both_parts(tmp_path: Path) -> None:
+    values = torch.ones(2, dtype=torch.complex64)
+    for name, value in {"tensor": values, "conjugate": values.conj(), "array": values.numpy()}.items():
+        torch.save({"good": torch.ones(2), "harm": value}, tmp_path / f"{name}.pt")
+        with pytest.raises(pywts.TensorError, match=r"harm is a .*complex64.*: save \.real and \.imag"):
+            pywts.export(tmp_path / f"{name}.pt")
+    numpy.savez(tmp_path / "arrays.npz", good=numpy.ones(2), harm=values.numpy())
+    with pytest.raises(pywts.TensorError, match=r"harm is a .*complex64.*: save \.real and \.imag"):
+        pywts.export(tmp_path / "arrays.npz")
+
+
 @pytest.mark.parametrize("how", ["trace", "script", "lite"])
 def test_torchscript(how: str, model: Model, tmp_path: Path) -> None:
     path = tmp_path / "script.pt"

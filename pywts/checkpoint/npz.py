@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from ..errors import CheckpointError, shown
-from ..tensor import ITEM_SIZES, Refused, Tensor, contiguous_strides
+from ..tensor import ITEM_SIZES, Tensor, contiguous_strides
 from .named import NamedTensors
-from .rebuild import MOST_AXES, numpy_dtype
+from .rebuild import MOST_AXES, numpy_dtype, refused_array
 from .zip import storage_of_entry
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..limits import Limits
+    from ..tensor import Refused
     from .archive import Archive, Entry
     from .files import SourceFile
 
@@ -48,7 +49,7 @@ def _array(archive: Archive, entry: Entry, name: str, limits: Limits) -> Tensor 
     found = re.fullmatch(_HEADER, head[12 if wide else 10 : start])
     dtype, swapped = numpy_dtype(found[1].decode()) if found else ("records", False)
     if found is None or dtype not in ITEM_SIZES:
-        return Refused(name, f"a NumPy array of {shown(dtype)}", "convert it to float32 before it is saved")
+        return refused_array(name, dtype)
     shape = tuple(int(size.rstrip(b"L")) for size in found[3].replace(b" ", b"").split(b",") if size)
     strides = contiguous_strides(shape[::-1])[::-1] if found[2] == b"True" else contiguous_strides(shape)
     if len(shape) > MOST_AXES:

@@ -163,7 +163,7 @@ class Rebuilder:
             if bits is None:
                 raise self._error(name, "has metadata that is no dict")
             for key, value in bits.items():
-                if value_of(value):
+                if value_of(value) and dtype in ITEM_SIZES:  # what a complex tensor is besides helps nobody
                     what = f"a tensor with its {shown(key)} bit set"
                     return Refused(name, what, "save it with .resolve_conj().resolve_neg()")
         if type(shape) is not tuple:
@@ -328,7 +328,7 @@ class Rebuilder:
             raise self._error(name, "is a NumPy array with broken bytes")
         dtype, swapped = self._numpy_dtype(name, dtype_node)
         if dtype not in ITEM_SIZES:
-            return Refused(name, f"a NumPy array of {shown(dtype)}", "convert it to float32 before it is saved")
+            return refused_array(name, dtype)
         if type(data) is not bytes:
             raise self._error(name, "is a NumPy array without bytes")
         if type(shape) is int:
@@ -412,6 +412,13 @@ def _made_of(node: Node) -> str | None:
 def numpy_dtype(text: str) -> tuple[str, bool]:
     """torch's name of a NumPy dtype such as ``"<f4"``, and whether its byte order is not this machine's."""
     return _NUMPY_NAMES.get(text[1:], text[1:]), text[:1] == (">" if sys.byteorder == "little" else "<")
+
+
+def refused_array(name: str, dtype: str) -> Refused:
+    """The refusal of a NumPy array whose values no .wts can hold."""
+    is_complex = dtype.startswith("complex")
+    way_out = "save .real and .imag of it" if is_complex else "convert it to float32 before it is saved"
+    return Refused(name, f"a NumPy array of {shown(dtype)}", way_out)
 
 
 def _plain_sizes(node: object) -> tuple[Any, ...] | None:
