@@ -83,6 +83,7 @@ void quieten(const Values& values, std::uint32_t* bits, std::size_t count) noexc
 
 // Hands the values [begin, end) of a view to `take`, in C order; a signalling NaN may stay one.
 void walk(const Values& values, std::uint64_t begin, std::uint64_t end, Workspace& workspace, const TakeBits& take) {
+  if (!inside(values.view, values.storage.size)) throw Error(Code::out_of_bounds);  // before it is cut: that may wrap
   try {
     cut(values.view, begin, end, [&](const View& part) {
       workspace.gatherer.gather(values.storage, part, take);
