@@ -7,6 +7,7 @@
 #include <cstring>
 #include <exception>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -66,10 +67,12 @@ struct PyValues : Values {
 
 class Reader {
  public:
-  explicit Reader(const py::bytes& path) {
+  // Of a file, or of the text that is given: what waits for a pipe must be able to be interrupted.
+  Reader(const py::bytes& path, std::optional<py::bytes> text) : text_(std::move(text)) {
     const std::string name = path;
+    const std::string_view held = text_ ? std::string_view(*text_) : std::string_view();
     const py::gil_scoped_release released;
-    file_ = std::make_shared<const WtsFile>(name);
+    file_ = text_ ? std::make_shared<const WtsFile>(name, held) : std::make_shared<const WtsFile>(name);
   }
 
   // (name, number of values, offset of the first, line, dialect) of each tensor.
@@ -109,6 +112,7 @@ class Reader {
     auto result = std::make_unique<PyValues>();
     result->line = &at(index);
     result->file = file_;
+    if (text_) result->owner = *text_;
     return result;
   }
 
@@ -126,6 +130,7 @@ class Reader {
 
   const wts::weights& weights() const noexcept { return file_->weights(); }
 
+  std::optional<py::bytes> text_;  // what the file is, where it was given
   std::shared_ptr<const WtsFile> file_;
 };
 
@@ -271,7 +276,7 @@ void bind_reader(py::module_& module) {
       });
 
   py::class_<Reader>(module, "Reader")
-      .def(py::init<const py::bytes&>())
+      .def(py::init<const py::bytes&, std::optional<py::bytes>>(), py::arg("path"), py::arg("text") = py::none())
       .def("tensors", &Reader::tensors)
       .def("read", &Reader::read)
       .def("read_all", &Reader::read_all)

@@ -161,16 +161,17 @@ void join(Difference& sum, const Difference& part) noexcept {
   sum.ulp = std::max(sum.ulp, part.ulp);
 }
 
-std::unique_ptr<wts::detail::book> opened(const std::string& path) {
+std::unique_ptr<wts::detail::book> opened(const std::string& path, const std::string_view* text = nullptr) {
   std::unique_ptr<wts::detail::book> book;
   wts::error why;
-  if (!wts::detail::open(path, nullptr, {}, book, why)) throw wts::error(why);
+  if (!wts::detail::open(path, text, {}, book, why)) throw wts::error(why);
   return book;
 }
 
 }  // namespace
 
 WtsFile::WtsFile(const std::string& path) : WtsFile(opened(path)) {}
+WtsFile::WtsFile(const std::string& name, std::string_view text) : WtsFile(opened(name, &text)) {}
 WtsFile::WtsFile(std::unique_ptr<wts::detail::book> book) : book_(book.get()), weights_(std::move(book)) {}
 
 std::uint64_t Values::part() const {
