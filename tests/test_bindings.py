@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import weakref
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from processes import python
 
 import pywts
+import pywts.tensor
 from pywts import _core
 
 VALUES = numpy.arange(4096, dtype=numpy.float32)
@@ -248,3 +250,37 @@ def test_a_checked_span_longer_than_any_file_takes_no_memory(tmp_path: Path) -> 
             writer = _core.Writer(len)
             with pytest.raises(_core.CoreError, match=code):
                 writer.lines([(b"x 1 ", file.fileno(), 0, 0, 64, "float32", False, False, 0, (1,), (1,), span)])
+
+
+def test_a_checksum_of_a_long_file_can_be_interrupted(tmp_path: Path) -> None:
+    script = (
+        "import os, signal, tempfile\n"
+        "from pywts import _core\n"
+        "def stop(*_): raise KeyboardInterrupt\n"
+        "signal.signal(signal.SIGALRM, stop)\n"
+        f"with open({os.fspath(tmp_path / 'holes')!r}, 'wb+') as file:\n"
+        "    file.truncate(1 << 43)\n"
+        "    signal.setitimer(signal.ITIMER_REAL, 0.5)\n"
+        "    try:\n"
+        "        _core.file_crc32(file.fileno(), 0, 1 << 43)\n"
+        "    except KeyboardInterrupt:\n"
+        "        print('interrupted')\n"
+    )
+    assert python(script).stdout == "interrupted\n"
+
+
+# ------------------------------------------------------------------------------------------------------------ classes
+
+STORAGE = ("label", "size", "file", "file_offset", "address", "owner", "load", "swapped", "entry")
+
+
+def test_a_slot_of_another_class_is_none() -> None:
+    """It would tell of a place that instances do not have."""
+    wide = type("Wide", (), {"__slots__": tuple(f"s{i}" for i in range(100))})
+    narrow = type("Narrow", (), {"__slots__": STORAGE})
+    directory = _core.ArchiveDirectory(b"", 0, 0)
+    tensor = pywts.tensor.Tensor
+    _core.StoredStorages(directory, b"it/", "storage ", -1, False, {}, narrow, tensor)
+    narrow.size = wide.s99  # type: ignore[attr-defined]
+    with pytest.raises(TypeError, match="no slot of its own"):
+        _core.StoredStorages(directory, b"it/", "storage ", -1, False, {}, narrow, tensor)
