@@ -98,14 +98,19 @@ void bind_archive(py::module_& module) {
                       py::make_tuple(error.message, decode(error.name), decode(error.other), error.damaged).ptr());
     }
   });
-  // Of `size` bytes of a file, read in portions.
+  // Of `size` bytes of a file, read in portions; a signal is heeded meanwhile.
   module.def("file_crc32", [](int file, std::uint64_t offset, std::uint64_t size) {
     Storage span;
     span.file = file;
     span.file_offset = offset;
     span.size = size;
+    unsigned reads = 0;
     const py::gil_scoped_release released;
-    return crc32(span, 0, size);
+    return crc32(span, 0, size, [&reads] {
+      if (++reads % 64 != 0) return;
+      const py::gil_scoped_acquire gil;
+      if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+    });
   });
   module.def("crc32", [](const py::bytes& data) {
     const std::string_view bytes = data;

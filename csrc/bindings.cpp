@@ -2,12 +2,13 @@
 // the GIL, call the core.
 #include <pybind11/pybind11.h>
 
-#include <algorithm>
-#include <array>
+#include <atomic>
 #include <cstring>
+#include <exception>
 #include <memory>
-#include <new>
+#include <stdexcept>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -60,7 +61,9 @@ const char* code_name(pywts::Code code) noexcept {
 
 // ---------------------------------------------------------------------------------------------------- writer
 
-// A Writer for Python. Its callbacks run on the thread that called it, without the GIL, and take it.
+// A Writer for Python. Its callbacks run on the thread that called it, without the GIL, and take it. What they raise
+// goes past the core, which would keep it for as long as the writer lives: an exception holds the frames that it went
+// through, and those hold the writer.
 class PyWriter {
  public:
   PyWriter(int file, bool overlapped, py::object progress, bool checksum, bool durable)
@@ -71,8 +74,8 @@ class PyWriter {
       : write_(std::move(write)),
         progress_(std::move(progress)),
         writer_(std::make_unique<pywts::Writer>(
-            summed([this](const char* text, std::size_t size) { write_stream(text, size); }, checksum), false,
-            ticker())) {}
+            summed([this](const char* text, std::size_t size) { called([&] { write_stream(text, size); }); }, checksum),
+            false, ticker())) {}
   ~PyWriter() {
     const py::gil_scoped_release released;  // the second thread may be waited for
     writer_.reset();
@@ -82,18 +85,18 @@ class PyWriter {
 
   void text(const py::bytes& text) {
     const std::string_view view = text;
-    const py::gil_scoped_release released;
-    writer_->text(view);
+    run([&] { writer_->text(view); });
   }
 
   // Each line is (text before its values, file, address, file offset, size, dtype, swapped, half, offset, shape,
   // strides, checked): the storage is a file's where that is a descriptor, else memory; checked is None or the (file
   // offset, size, CRC32) of the span that the storage is or lies in.
-  void lines(const py::list& given) {
+  void lines(const py::list& list) {
+    const py::tuple given(list);  // holds the lines, and their texts, whatever becomes of the list
     std::vector<pywts::Line> lines;
     lines.reserve(given.size());
     for (const py::handle item : given) {
-      const auto line = py::reinterpret_borrow<py::tuple>(item);
+      const auto line = item.cast<py::tuple>();
       const auto file = line[1].cast<int>();
       const auto size = line[4].cast<std::uint64_t>();
       lines.push_back({line[0].cast<std::string_view>(),
@@ -107,21 +110,53 @@ class PyWriter {
       lines.back().storage.checked = {checked[0].cast<std::uint64_t>(), checked[1].cast<std::uint64_t>(),
                                       checked[2].cast<std::uint32_t>()};
     }
-    const py::gil_scoped_release released;
-    writer_->lines(lines.data(), lines.size());
+    run([&] { writer_->lines(lines.data(), lines.size()); });
   }
 
   std::size_t failed_line() const noexcept { return writer_->failed_line(); }
 
   void flush() {
-    const py::gil_scoped_release released;
-    writer_->flush();
+    run([&] { writer_->flush(); });
   }
 
   std::uint64_t bytes() const noexcept { return writer_->bytes(); }
   std::uint32_t crc32() const noexcept { return crc32_; }
 
  private:
+  struct Raised {};  // by a callback: raised_ is it
+  struct Busy {
+    std::atomic<bool>& busy;
+    ~Busy() { busy = false; }
+  };
+
+  // One call at a time, also where a callback or another thread would make another.
+  template <class Work>
+  void run(const Work& work) {
+    if (busy_.exchange(true)) throw std::runtime_error("the writer is in the midst of another call");
+    const Busy until_the_end{busy_};
+    try {
+      const py::gil_scoped_release released;
+      work();
+    } catch (const Raised&) {
+      if (raised_ == nullptr) throw std::runtime_error("the writer has failed before");
+      std::rethrow_exception(std::exchange(raised_, nullptr));
+    } catch (...) {  // the second thread's failure, which came first
+      raised_ = nullptr;
+      throw;
+    }
+  }
+
+  template <class Work>
+  void called(const Work& work) {
+    const py::gil_scoped_acquire gil;
+    try {
+      work();
+    } catch (py::error_already_set&) {
+      raised_ = std::current_exception();
+      throw Raised();
+    }
+  }
+
   // A sink that keeps the checksum of what another one takes.
   pywts::Sink summed(pywts::Sink sink, bool wanted) {
     if (!wanted) return sink;
@@ -135,16 +170,16 @@ class PyWriter {
 
   pywts::Tick ticker() {
     return [this](std::uint64_t bytes) {
-      const py::gil_scoped_acquire gil;
-      if (PyErr_CheckSignals() != 0) throw py::error_already_set();  // a signal's handler raised: Ctrl-C
-      if (!progress_.is_none()) progress_(bytes);
+      called([&] {
+        if (PyErr_CheckSignals() != 0) throw py::error_already_set();  // a signal's handler raised: Ctrl-C
+        if (!progress_.is_none()) progress_(bytes);
+      });
       return true;
     };
   }
 
   // The stream's write() may take less than it is given (raw, unbuffered files do).
   void write_stream(const char* text, std::size_t size) {
-    const py::gil_scoped_acquire gil;
     while (size > 0) {
       const py::object taken = write_(py::bytes(text, size));
       if (taken.is_none()) return;
@@ -158,21 +193,18 @@ class PyWriter {
   py::object write_;
   py::object progress_;
   std::uint32_t crc32_ = 0;
+  std::atomic<bool> busy_ = false;
+  std::exception_ptr raised_;
   std::unique_ptr<pywts::Writer> writer_;
 };
 
-// The bytes that all values of a view take, if memory could hold them: views that repeat a storage may be of any size.
-Py_ssize_t bytes_of(const pywts::View& view, Py_ssize_t each) {
-  if (std::find(view.shape.begin(), view.shape.end(), 0) != view.shape.end()) return 0;
-  Py_ssize_t size = each;
-  for (const std::int64_t count : view.shape) {
-    if (__builtin_mul_overflow(size, count, &size)) throw std::bad_alloc();
-  }
-  return size;
+// The bytes that all values of a view take.
+Py_ssize_t bytes_of(const pywts::View& view, std::size_t each) {
+  return static_cast<Py_ssize_t>(pywts::numel(view) * each);  // view_of() made sure that it fits
 }
 
 py::bytes encode(std::uintptr_t address, std::uint64_t size, const pywts::View& view) {
-  const Py_ssize_t length = bytes_of(view, static_cast<Py_ssize_t>(pywts::kTextPerValue));
+  const Py_ssize_t length = bytes_of(view, pywts::kTextPerValue);
   const pywts::Kernel& kernel = pywts::kernel();
   auto text = py::reinterpret_steal<py::bytes>(PyBytes_FromStringAndSize(nullptr, length));
   if (!text) throw py::error_already_set();
@@ -232,9 +264,9 @@ PYBIND11_MODULE(_core, module, py::mod_gil_not_used()) {
   module.def("kernel", [] { return pywts::kernel().name; });
   module.def("reserve", &pywts::reserve, py::call_guard<py::gil_scoped_release>());
   // Where the bytes of an object with a contiguous buffer are: (address, size). The caller keeps the object alive.
-  module.def("address", [](const py::buffer& data) {
-    const py::buffer_info buffer = data.request();
-    return py::make_tuple(reinterpret_cast<std::uintptr_t>(buffer.ptr), buffer.size * buffer.itemsize);
+  module.def("address", [](const py::handle& data) {
+    const pywts::Bytes bytes(data);
+    return py::make_tuple(reinterpret_cast<std::uintptr_t>(bytes.data()), bytes.size());
   });
   module.def("encode", [](std::uintptr_t address, std::uint64_t size, std::string_view dtype, bool swapped, bool half,
                           std::int64_t offset, const py::tuple& shape, const py::tuple& strides) {

@@ -135,12 +135,12 @@ class Node {
                           integers(record->strides), record->numel, record->last);
   }
 
-  // Of a module in its usual form: (tensors, children, hooked), where tensors and children are pairs of a name and a
-  // node. None for anything else, which may still be a module.
+  // Of a module in its usual form: (tensors, children, hooked, number of entries that were looked at), where tensors
+  // and children are pairs of a name and a node. None for anything else, which may still be a module.
   py::object module_parts() const {
     const auto record = pickle::module_record(document(), id_);
     if (!record) return py::none();
-    return py::make_tuple(named(record->tensors), named(record->children), record->hooked);
+    return py::make_tuple(named(record->tensors), named(record->children), record->hooked, record->entries);
   }
 
   py::object function() const { return related(document().kind(id_) == pickle::Kind::call, document().function(id_)); }

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <exception>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -39,25 +40,24 @@ py::str text_of(std::string_view text) {
 // Memory of a Python object that is written to without the GIL, and stays alive so long: an address would outlive it.
 class Output {
  public:
-  Output(const py::handle& object, std::uint64_t values) {
-    if (PyObject_GetBuffer(object.ptr(), &buffer_, PyBUF_WRITABLE) != 0) throw py::error_already_set();
-    if (static_cast<std::uint64_t>(buffer_.len) == values * sizeof(float)) return;
-    PyBuffer_Release(&buffer_);
-    throw py::value_error("the memory is not of as many bytes as the values take");
+  Output(const py::handle& object, std::uint64_t values) : bytes_(object, PyBUF_WRITABLE) {
+    if (bytes_.size() % sizeof(float) != 0 || bytes_.size() / sizeof(float) != values) {
+      throw py::value_error("the memory is not of as many bytes as the values take");
+    }
+    if (reinterpret_cast<std::uintptr_t>(bytes_.data()) % alignof(float) != 0) {
+      throw py::value_error("the memory does not begin where a float32 may");
+    }
   }
-  Output(Output&& other) noexcept : buffer_(std::exchange(other.buffer_, Py_buffer{})) {}
-  Output& operator=(Output&&) = delete;
-  ~Output() { PyBuffer_Release(&buffer_); }  // of nothing once it was moved
 
-  float* values() const noexcept { return static_cast<float*>(buffer_.buf); }
+  float* values() const noexcept { return static_cast<float*>(bytes_.data()); }
   // The same, for memory that was not touched before.
   float* fresh() const noexcept {
-    prepare_fresh(buffer_.buf, static_cast<std::size_t>(buffer_.len));
+    prepare_fresh(bytes_.data(), bytes_.size());
     return values();
   }
 
  private:
-  Py_buffer buffer_{};
+  Bytes bytes_;
 };
 
 // Values for Python; what holds their memory is kept alive.
@@ -67,10 +67,12 @@ struct PyValues : Values {
 
 class Reader {
  public:
-  explicit Reader(const py::bytes& path) {
+  // Of a file, or of the text that is given: what waits for a pipe must be able to be interrupted.
+  Reader(const py::bytes& path, std::optional<py::bytes> text) : text_(std::move(text)) {
     const std::string name = path;
+    const std::string_view held = text_ ? std::string_view(*text_) : std::string_view();
     const py::gil_scoped_release released;
-    file_ = std::make_shared<const WtsFile>(name);
+    file_ = text_ ? std::make_shared<const WtsFile>(name, held) : std::make_shared<const WtsFile>(name);
   }
 
   // (name, number of values, offset of the first, line, dialect) of each tensor.
@@ -110,6 +112,7 @@ class Reader {
     auto result = std::make_unique<PyValues>();
     result->line = &at(index);
     result->file = file_;
+    if (text_) result->owner = *text_;
     return result;
   }
 
@@ -127,6 +130,7 @@ class Reader {
 
   const wts::weights& weights() const noexcept { return file_->weights(); }
 
+  std::optional<py::bytes> text_;  // what the file is, where it was given
   std::shared_ptr<const WtsFile> file_;
 };
 
@@ -143,12 +147,21 @@ py::tuple as_tuple(const Difference& found) {
   return py::make_tuple(found.count, found.first, found.a, found.b, found.nans, found.most, found.sum, found.ulp);
 }
 
-py::list compare_pairs(const std::vector<std::pair<const PyValues*, const PyValues*>>& given, bool first_only) {
+// The tuple is to be kept while this is used without the GIL: a list could change meanwhile.
+std::vector<const Values*> values_in(const py::tuple& given) {
+  std::vector<const Values*> all;
+  for (const py::handle each : given) all.push_back(&each.cast<const PyValues&>());
+  return all;
+}
+
+py::list compare_pairs(const py::list& list, bool first_only) {
+  const py::tuple given(list);
+  std::vector<py::tuple> held;
   std::vector<Pair> pairs;
-  for (const auto& [a, b] : given) {
-    if (a == nullptr || b == nullptr || a->size() != b->size())
-      throw py::value_error("pairs are of values of one size");
-    pairs.emplace_back(a, b);
+  for (const py::handle each : given) {
+    const std::vector<const Values*> two = values_in(held.emplace_back(each.cast<py::tuple>()));
+    if (two.size() != 2 || two[0]->size() != two[1]->size()) throw py::value_error("pairs are of values of one size");
+    pairs.emplace_back(two[0], two[1]);
   }
   std::vector<Difference> found;
   {
@@ -160,12 +173,9 @@ py::list compare_pairs(const std::vector<std::pair<const PyValues*, const PyValu
   return result;
 }
 
-std::vector<std::uint32_t> sums_of(const std::vector<const PyValues*>& given) {
-  std::vector<const Values*> all;
-  for (const PyValues* each : given) {
-    if (each == nullptr) throw py::value_error("None has no values");
-    all.push_back(each);
-  }
+std::vector<std::uint32_t> sums_of(const py::list& list) {
+  const py::tuple given(list);
+  const std::vector<const Values*> all = values_in(given);
   const py::gil_scoped_release released;
   return checksums(all);
 }
@@ -195,12 +205,9 @@ py::object as_object(const Statistics& found) {
                         floats_of(found.last, found.count));
 }
 
-py::list statistics_of(const std::vector<const PyValues*>& given) {
-  std::vector<const Values*> all;
-  for (const PyValues* each : given) {
-    if (each == nullptr) throw py::value_error("None has no values");
-    all.push_back(each);
-  }
+py::list statistics_of(const py::list& list) {
+  const py::tuple given(list);
+  const std::vector<const Values*> all = values_in(given);
   std::vector<Statistics> found;
   {
     const py::gil_scoped_release released;
@@ -212,10 +219,10 @@ py::list statistics_of(const std::vector<const PyValues*>& given) {
 }
 
 // Decodes 9 bytes a value into fresh memory; the offset of the first byte that does not belong there, or -1.
-std::int64_t decode(const py::buffer& text, const py::handle& memory) {
-  const py::buffer_info info = text.request();
-  const auto* const from = static_cast<const char*>(info.ptr);
-  const auto size = static_cast<std::size_t>(info.size * info.itemsize);
+std::int64_t decode(const py::handle& text, const py::handle& memory) {
+  const Bytes bytes(text);
+  const auto* const from = static_cast<const char*>(bytes.data());
+  const std::size_t size = bytes.size();
   const Output output(memory, size / 9);
   const py::gil_scoped_release released;
   const wts::kernel* const kernel = wts::choose_kernel();
@@ -269,7 +276,7 @@ void bind_reader(py::module_& module) {
       });
 
   py::class_<Reader>(module, "Reader")
-      .def(py::init<const py::bytes&>())
+      .def(py::init<const py::bytes&, std::optional<py::bytes>>(), py::arg("path"), py::arg("text") = py::none())
       .def("tensors", &Reader::tensors)
       .def("read", &Reader::read)
       .def("read_all", &Reader::read_all)

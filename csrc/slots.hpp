@@ -21,6 +21,9 @@ class Slots {
     for (std::size_t i = 0; i < Count; ++i) {
       const pybind11::object descriptor = type_.attr(names[i]);
       if (Py_TYPE(descriptor.ptr()) != &PyMemberDescr_Type) throw pybind11::type_error("no slot, but an attribute");
+      // Another class's would tell where that one's instances have it.
+      if (!PyType_IsSubtype(reinterpret_cast<PyTypeObject*>(type_.ptr()), PyDescr_TYPE(descriptor.ptr())))
+        throw pybind11::type_error("no slot of its own");
       const PyMemberDef* member = reinterpret_cast<PyMemberDescrObject*>(descriptor.ptr())->d_member;
       if (member->type != T_OBJECT_EX) throw pybind11::type_error("no slot, but a member of another kind");
       offsets_[i] = member->offset;

@@ -256,8 +256,25 @@ def values_of(tensor: Tensor) -> Values:
 
 
 def reader_of(path: str) -> Reader:
-    """Open a file for the core."""
-    return reading(Reader, os.fsencode(path))
+    """Open a file for the core; a pipe is read here to its end, so that a signal is heeded meanwhile."""
+    return reading(Reader, os.fsencode(path), _piped(path))
+
+
+def _piped(path: str) -> bytes | None:
+    import io
+    import stat
+
+    try:
+        mode = os.stat(path).st_mode
+    except (OSError, ValueError):
+        return None  # the core says what is wrong
+    if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
+        return None
+    try:
+        with io.FileIO(path) as pipe:
+            return pipe.readall()
+    except OSError as error:
+        raise WtsError(f"{path}: {error.strerror}") from None
 
 
 if TYPE_CHECKING:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import threading
@@ -19,6 +20,7 @@ from reference import fast_wts
 from test_export import NAMES
 
 import pywts
+from pywts._core import Reader
 
 VECTORS = sorted((Path(__file__).parent / "vectors").glob("*.json"))
 NAMED = {
@@ -285,6 +287,34 @@ def test_pipe_is_read(written: Path, tmp_path: Path) -> None:
     loaded = pywts.load(tmp_path / "pipe")
     feeder.join()
     assert loaded["a.weight"].tolist() == [0, 1, 2, 3, 4, 5]
+
+
+def test_pipe_that_is_silent_can_be_interrupted(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    script = (
+        "import os, pywts, signal\n"
+        f"pipe = {os.fspath(tmp_path / 'pipe')!r}\n"
+        "writer = os.open(pipe, os.O_RDWR)\n"
+        "def stop(*_): raise KeyboardInterrupt\n"
+        "signal.signal(signal.SIGALRM, stop)\n"
+        "signal.setitimer(signal.ITIMER_REAL, 0.5)\n"
+        "try:\n"
+        "    pywts.load(pipe)\n"
+        "except KeyboardInterrupt:\n"
+        "    print('interrupted')\n"
+    )
+    assert python(script).stdout == "interrupted\n"
+
+
+def test_values_of_a_pipe_outlive_its_reader(written: Path) -> None:
+    text = written.read_bytes()
+    reader = Reader(b"pipe", text[:-1] + text[-1:])
+    values = reader.values(0)
+    del reader, text
+    gc.collect()
+    memory = bytearray(4 * values.size)
+    values.read(0, values.size, memory)
+    assert bytes(memory) == pywts.load(written, sidecar=False)["a.weight"].tobytes()
 
 
 def test_name_that_is_no_utf8(tmp_path: Path) -> None:

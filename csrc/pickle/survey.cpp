@@ -115,15 +115,21 @@ class Survey {
 
   // A state is a dict of attributes, or a tuple of one and of another for the slots; what is neither goes to a
   // __setstate__ of the class or is refused.
-  State state_of(Id state) const {
+  State state_of(Id state) {
     if (kind(state) != Kind::tuple || document_.items(state).size() != 2) return attributes_of(state);
     const auto parts = document_.items(state);
     return std::max(attributes_of(parts[0]), attributes_of(parts[1]));
   }
 
-  State attributes_of(Id id) const {
+  State attributes_of(Id id) {
     if (kind(id) == Kind::global || kind(id) == Kind::call || kind(id) == Kind::persistent) return State::opaque;
-    if (kind(id) != Kind::dict) return State::plain;
+    if (kind(id) != Kind::dict || document_.pairs(id).empty()) return State::plain;
+    const auto known = dicts_.find(id);
+    if (known != dicts_.end()) return known->second;
+    return dicts_[id] = state_of_pairs(id);
+  }
+
+  State state_of_pairs(Id id) const {
     State result = State::plain;
     for (const Pair& pair : document_.pairs(id)) {
       const Kind key = kind(pair.key);
@@ -145,6 +151,7 @@ class Survey {
   std::vector<Id> first_of_;  // of a global: the first of its name
   std::map<Name, Id> names_;  // trees: a hash table could be made to collide
   std::map<Key, std::size_t> index_;
+  std::map<Id, State> dicts_;  // what is known of those that were a state: one may be the state of many
   std::vector<bool> passed_;
   std::vector<Use> uses_;
 };

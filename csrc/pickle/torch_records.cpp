@@ -51,10 +51,11 @@ std::optional<Span<Pair>> entries(const Document& document, Id id) {
   return pairs;
 }
 
-// Entries under distinct names, those that are None left out; false where they are anything else.
-bool add_named(const Document& document, Id id, std::vector<Pair>& result) {
+// Entries under distinct names, those that are None only counted; false where they are anything else.
+bool add_named(const Document& document, Id id, std::vector<Pair>& result, std::size_t& count) {
   const auto found = entries(document, id);
   if (!found) return false;
+  count += found->size();
   const std::size_t first = result.size();
   std::vector<std::string_view> names;
   names.reserve(found->size());
@@ -180,8 +181,9 @@ std::optional<ModuleRecord> module_record(const Document& document, Id id) {
     table = attribute.value;
   }
   ModuleRecord record{};
-  if (!add_named(document, tables[parameters], record.tensors) ||
-      !add_named(document, tables[buffers], record.tensors) || !add_named(document, tables[modules], record.children) ||
+  if (!add_named(document, tables[parameters], record.tensors, record.entries) ||
+      !add_named(document, tables[buffers], record.tensors, record.entries) ||
+      !add_named(document, tables[modules], record.children, record.entries) ||
       !absent_or_empty_set(document, tables[transient])) {
     return std::nullopt;
   }

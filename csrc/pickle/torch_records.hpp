@@ -4,6 +4,7 @@
 // Python side decide there, and say what is wrong.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string_view>
@@ -46,7 +47,8 @@ Id without_parameter(const Document& document, Id id);
 struct ModuleRecord {
   std::vector<Pair> tensors;
   std::vector<Pair> children;
-  bool hooked;  // with state_dict hooks, which only its class could run
+  bool hooked;          // with state_dict hooks, which only its class could run
+  std::size_t entries;  // that were looked at, those that are None included
 };
 
 std::optional<ModuleRecord> module_record(const Document& document, Id id);

@@ -62,12 +62,13 @@ Dims collapse(const View& view) {
     const Dim dim{view.shape[i], view.strides[i]};
     if (dim.count == 1) continue;
     std::int64_t whole = 0;
-    const bool seam =
-        __builtin_mul_overflow(dim.count, dim.stride, &whole) || dims.empty() || dims.back().stride != whole;
+    std::int64_t count = 0;
+    const bool seam = __builtin_mul_overflow(dim.count, dim.stride, &whole) || dims.empty() ||
+                      dims.back().stride != whole || __builtin_mul_overflow(dims.back().count, dim.count, &count);
     if (seam) {
       dims.push_back(dim);
     } else {
-      dims.back() = {dims.back().count * dim.count, dim.stride};
+      dims.back() = {count, dim.stride};
     }
   }
   return dims;

@@ -83,6 +83,7 @@ void quieten(const Values& values, std::uint32_t* bits, std::size_t count) noexc
 
 // Hands the values [begin, end) of a view to `take`, in C order; a signalling NaN may stay one.
 void walk(const Values& values, std::uint64_t begin, std::uint64_t end, Workspace& workspace, const TakeBits& take) {
+  if (!inside(values.view, values.storage.size)) throw Error(Code::out_of_bounds);  // before it is cut: that may wrap
   try {
     cut(values.view, begin, end, [&](const View& part) {
       workspace.gatherer.gather(values.storage, part, take);
@@ -160,16 +161,17 @@ void join(Difference& sum, const Difference& part) noexcept {
   sum.ulp = std::max(sum.ulp, part.ulp);
 }
 
-std::unique_ptr<wts::detail::book> opened(const std::string& path) {
+std::unique_ptr<wts::detail::book> opened(const std::string& path, const std::string_view* text = nullptr) {
   std::unique_ptr<wts::detail::book> book;
   wts::error why;
-  if (!wts::detail::open(path, nullptr, {}, book, why)) throw wts::error(why);
+  if (!wts::detail::open(path, text, {}, book, why)) throw wts::error(why);
   return book;
 }
 
 }  // namespace
 
 WtsFile::WtsFile(const std::string& path) : WtsFile(opened(path)) {}
+WtsFile::WtsFile(const std::string& name, std::string_view text) : WtsFile(opened(name, &text)) {}
 WtsFile::WtsFile(std::unique_ptr<wts::detail::book> book) : book_(book.get()), weights_(std::move(book)) {}
 
 std::uint64_t Values::part() const {

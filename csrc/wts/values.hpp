@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -18,7 +19,8 @@ namespace pywts {
 // An open .wts. What its values are decoded by is asked in parts, so that a thread keeps its memory between them.
 class WtsFile {
  public:
-  explicit WtsFile(const std::string& path);  // throws wts::error
+  explicit WtsFile(const std::string& path);                // throws wts::error
+  WtsFile(const std::string& name, std::string_view text);  // the same for a text, which the caller keeps alive
   const wts::weights& weights() const noexcept { return weights_; }
 
  private:

@@ -280,7 +280,7 @@ class Writer::Pipe {
       values(lines[i].storage, lines[i].view, i, count > 1);
       text(lines[i].after, count > 1);
     }
-    for (; !unchecked_.empty(); unchecked_.pop_front()) check(unchecked_.front(), caller_);
+    while (!unchecked_.empty()) check(next_check(), caller_);
     if (shared()) settle();
     for (std::size_t i = 0; i < count; ++i) {
       if (!counted_[i].counts) continue;
@@ -328,23 +328,33 @@ class Writer::Pipe {
     if (found != checked.crc32) throw Error(Code::checksum, found);
   }
 
-  // All that a tensor's storage lies in is to be counted, unless that was so before: a piece with each block that is
-  // drafted, so that either thread does it and no block waits long.
+  // All that a tensor's storage lies in is to be counted, unless that was so before.
   void check_apart(const Storage& storage, std::size_t line) {
     const CheckedSpan& checked = storage.checked;
     if (!checked_apart_.emplace(storage.file, checked.file_offset).second) return;
     counted_[line].counts = true;
-    for (std::uint64_t begin = 0; begin < checked.size; begin += kBlock) {
-      const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(checked.size - begin, kBlock));
-      unchecked_.push_back({Draft::Kind::check, size, nullptr, &storage, nullptr, begin, line});
-    }
+    if (checked.size != 0)
+      unchecked_.push_back(
+          {Draft::Kind::check, static_cast<std::size_t>(checked.size), nullptr, &storage, nullptr, 0, line});
+  }
+
+  // A piece of it, with each block that is drafted: so either thread does it, and no block waits long.
+  Draft::Part next_check() {
+    Draft::Part& rest = unchecked_.front();
+    Draft::Part piece = rest;
+    piece.size = std::min(rest.size, kBlock);
+    rest.begin += piece.size;
+    rest.size -= piece.size;
+    if (rest.size == 0) unchecked_.pop_front();
+    return piece;
   }
 
   // Whole blocks of text at least as large are drafted for what is read: some of what is to be checked goes along.
   void draft_checks() {
-    for (std::size_t size = 0; size < kBlock && !unchecked_.empty(); unchecked_.pop_front()) {
-      draft().later(unchecked_.front());
-      size += unchecked_.front().size;
+    for (std::size_t size = 0; size < kBlock && !unchecked_.empty();) {
+      const Draft::Part piece = next_check();
+      draft().later(piece);
+      size += piece.size;
       borrowed_ = true;
     }
   }

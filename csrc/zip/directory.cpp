@@ -115,17 +115,19 @@ void Directory::read(std::string_view records, std::uint64_t count) {
   }
 }
 
-void Directory::check_overlaps() const {
+void Directory::check_overlaps() {
   const auto before = [](const Entry* a, const Entry* b) { return a->header < b->header; };
-  std::vector<const Entry*> sorted;
+  std::vector<Entry*> sorted;
   sorted.reserve(entries_.size());
-  for (const Entry& entry : entries_) sorted.push_back(&entry);
+  for (Entry& entry : entries_) sorted.push_back(&entry);
   if (!std::is_sorted(sorted.begin(), sorted.end(), before)) std::stable_sort(sorted.begin(), sorted.end(), before);
-  const Entry* previous = nullptr;
-  for (const Entry* entry : sorted) {
+  Entry* previous = nullptr;
+  for (Entry* entry : sorted) {
     if (previous != nullptr && entry->header < previous->header + kLocal + previous->name.size() + previous->packed) {
       throw Error("{} overlaps {}", entry->name, previous->name);
     }
+    if (previous != nullptr) previous->end = entry->header;
+    entry->end = at_;
     previous = entry;
   }
 }
@@ -161,13 +163,17 @@ const Entry* Directory::find(std::string_view name) const noexcept {
 }
 
 std::uint64_t Directory::locate(const Entry& entry, Window& file) const {
+  const auto read = [&](std::size_t size) {
+    const char* header = file.bytes(entry.header, size);
+    if (header == nullptr && file.failure() != 0) {
+      throw Error("the header of {} cannot be read: " + std::generic_category().message(file.failure()), entry.name, {},
+                  false);
+    }
+    if (header == nullptr) throw Error("the header of {} cannot be read: the file ends before", entry.name);
+    return header;
+  };
   const std::size_t length = kLocal + entry.name.size();
-  const char* header = file.bytes(entry.header, length);
-  if (header == nullptr && file.failure() != 0) {
-    throw Error("the header of {} cannot be read: " + std::generic_category().message(file.failure()), entry.name, {},
-                false);
-  }
-  if (header == nullptr) throw Error("the header of {} cannot be read: the file ends before", entry.name);
+  const char* header = read(length);
   const auto place = [&] { return " at byte " + std::to_string(entry.header); };
   if (std::memcmp(header, "PK\3\4", 4) != 0)
     throw Error("there is no file header" + place() + ", where {} should be", entry.name);
@@ -176,16 +182,22 @@ std::uint64_t Directory::locate(const Entry& entry, Window& file) const {
     throw Error("the header" + place() + " has another name than {}", entry.name);
   }
   const auto flags = little<std::uint16_t>(header + 6);
-  const std::uint64_t packed = little<std::uint32_t>(header + 18);
-  const std::uint64_t size = little<std::uint32_t>(header + 22);
-  const bool follow = (flags & kStreamed) != 0 && packed == 0;  // the sizes follow the data; zip -r - tells one before
-  const bool same = (follow && (size == 0 || size == entry.size)) || packed == kInZip64 || size == kInZip64 ||
-                    (packed == entry.packed && size == entry.size);
-  if (!same || (flags & kEncrypted) != 0 || little<std::uint16_t>(header + 8) != entry.method) {
+  const auto method = little<std::uint16_t>(header + 8);
+  const std::size_t extra = little<std::uint16_t>(header + 28);
+  Entry told{{}, little<std::uint32_t>(header + 18), little<std::uint32_t>(header + 22), 0, 0, method};
+  if (told.packed == kInZip64 || told.size == kInZip64) {
+    take_zip64(std::string_view(read(length + extra) + length, extra), told);
+  }
+  // The sizes may follow the data; zip -r - tells one before.
+  const bool follow = (flags & kStreamed) != 0 && told.packed == 0 && (told.size == 0 || told.size == entry.size);
+  const bool same = follow || (told.packed == entry.packed && told.size == entry.size);
+  if (!same || (flags & kEncrypted) != 0 || method != entry.method) {
     throw Error("the header of {}" + place() + " contradicts the directory", entry.name);
   }
-  const std::uint64_t data = entry.header + length + little<std::uint16_t>(header + 28);
-  if (data > at_ || entry.packed > at_ - data) throw Error("{} reaches into the directory", entry.name);
+  const std::uint64_t data = entry.header + length + extra;
+  if (data > entry.end || entry.packed > entry.end - data) {
+    throw Error(entry.end == at_ ? "{} reaches into the directory" : "{} reaches into the file after it", entry.name);
+  }
   return data;
 }
 

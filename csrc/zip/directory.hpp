@@ -19,7 +19,8 @@ struct Entry {
   std::uint64_t size;     // bytes of its content
   std::uint64_t header;   // where its local header is
   std::uint32_t crc;
-  std::uint16_t method;  // kStored or kDeflated
+  std::uint16_t method;   // kStored or kDeflated
+  std::uint64_t end = 0;  // where the next file begins in the archive, or the directory
 };
 
 // What is wrong, with "{}" where the entry's name, and then the other's, belong: names are not fit to be printed as
@@ -66,7 +67,7 @@ class Directory {
 
  private:
   void read(std::string_view records, std::uint64_t count);
-  void check_overlaps() const;
+  void check_overlaps();
   void index_names();
 
   std::uint64_t at_;

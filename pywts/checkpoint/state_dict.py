@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from .protocol import Checkpoint
 
-    Parts = tuple[list[tuple[str, Any]], list[tuple[str, Any]], bool]
-    """a module's own tensors, its children, and whether it has hooks"""
+    Parts = tuple[list[tuple[str, Any]], list[tuple[str, Any]], bool, int]
+    """a module's own tensors, its children, whether it has hooks, and how many entries of its tables were looked at"""
 
 TABLES = ("_parameters", "_buffers", "_modules")
 """The attributes that make an object's record a module's."""
@@ -98,6 +98,7 @@ def state_dict_of_module(checkpoint: Checkpoint, module: Any) -> StateDict:
     hooked: list[str] = []
     known: dict[Any, Parts] = {}  # a module may be shared by many
     visits = 0
+    looked_at = 0
     while waiting:
         current, prefix, path = waiting.pop()
         visits += 1
@@ -111,9 +112,12 @@ def state_dict_of_module(checkpoint: Checkpoint, module: Any) -> StateDict:
             raise CheckpointError(f"{checkpoint.name}: module {shown(prefix)} contains itself")
         if current not in known:
             known[current] = checkpoint.usual_parts(current) or _parts(checkpoint, current, prefix)
+            looked_at += known[current][3]
+            if looked_at > limits.nodes:  # a table that is shared, and full of None, would be looked at without end
+                raise LimitError(f"{checkpoint.name}: more than {limits.nodes} entries in the tables of its modules")
             if not (known[current][0] or known[current][1]):
                 _not_packed(checkpoint, current, prefix)
-        tensors, children, has_hooks = known[current]
+        tensors, children, has_hooks, _ = known[current]
         for name, value in tensors:
             names.append(prefix + name)
             values.append(value)
@@ -146,7 +150,8 @@ def _parts(checkpoint: Checkpoint, module: Any, prefix: str) -> Parts:
     transient = {checkpoint.plain(name) for name in checkpoint.sequence(found.get("_non_persistent_buffers_set")) or ()}
     tensors = [*parameters.items(), *((name, value) for name, value in buffers.items() if name not in transient)]
     modules = [(name, child) for name, child in children.items() if checkpoint.plain(child) is not None]
-    return tensors, modules, any(checkpoint.mapping(found.get(hook)) for hook in _HOOKS)
+    looked_at = len(parameters) + len(buffers) + len(children)
+    return tensors, modules, any(checkpoint.mapping(found.get(hook)) for hook in _HOOKS), looked_at
 
 
 def _not_packed(checkpoint: Checkpoint, module: Any, prefix: str) -> None:

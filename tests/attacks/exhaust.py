@@ -17,6 +17,7 @@ from .making import (
     call,
     checkpoint,
     good,
+    instance,
     many,
     mapping,
     module,
@@ -122,6 +123,14 @@ def modules_shared_without_end() -> Attack:
         again = b"h%c" % i
         body += module({}, {"a": again, "b": again, "c": again}) + b"q" + bytes([i + 1]) + b"0"
     return refused(checkpoint(body + b"h\x3c"), "more than")
+
+
+@attack
+def modules_that_share_one_table_of_nothing() -> Attack:
+    table = mapping({str(i): NONE for i in range(100_000)}) + b"q\x010" + b"}q\x020"
+    state = {"_parameters": b"h\x01", "_buffers": b"h\x02", "_modules": b"h\x02"}
+    child = instance(named("torch.nn.modules.module", "Module"), mapping(state))
+    return refused(checkpoint(table + module({}, {str(i): child for i in range(20_000)})), "entries in the tables")
 
 
 @attack

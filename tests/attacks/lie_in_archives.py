@@ -80,6 +80,34 @@ def method_that_torch_does_not_know() -> Attack:
 
 
 @attack
+def local_header_that_leaves_its_sizes_to_a_field_that_is_missing() -> Attack:
+    return refused(_with(local={"size": 0xFFFFFFFF, "packed": 0xFFFFFFFF}), "contradicts the directory")
+
+
+@attack
+def local_header_with_another_size_in_its_zip64_field() -> Attack:
+    field = struct.pack("<2H2Q", 1, 16, 8, 8)
+    lies = {"size": 0xFFFFFFFF, "packed": 0xFFFFFFFF, "extra": field}
+    return refused(_with(local=lies), "contradicts the directory")
+
+
+@attack
+def local_header_with_its_sizes_in_its_zip64_field() -> Attack:
+    field = struct.pack("<2H3s2H2Q", 0x4246, 3, b"ZZZ", 1, 16, len(STORAGE), len(STORAGE))
+    return good(_with(local={"size": 0xFFFFFFFF, "packed": 0xFFFFFFFF, "extra": field}))
+
+
+@attack
+def data_that_its_header_pushes_into_the_file_after_it() -> Attack:
+    return refused(_with(File("it/data/1", bytes(100)), local={"extra_size": 50}), "reaches into the file after it")
+
+
+@attack
+def data_that_its_header_pushes_into_the_directory() -> Attack:
+    return refused(_with(local={"extra_size": 1}), "reaches into the directory")
+
+
+@attack
 def stored_with_two_sizes() -> Attack:
     return refused(_with(both={"size": 1 << 30}), "stored, yet has two sizes")
 

@@ -152,7 +152,9 @@ def archive(*files: File, count: int | None = None, comment: bytes = b"", before
         at = len(out)
         told = file.local
         out += struct.pack("<4s5H3I2H", b"PK\x03\x04", 20, told["flags"], told["method"], 0, 0, told["crc"],
-                           told["packed"], told["size"], len(told["name"]), 0) + told["name"] + file.stored  # fmt: skip
+                           told["packed"], told["size"], len(told["name"]),
+                           told.get("extra_size", len(told.get("extra", b"")))) + told["name"]  # fmt: skip
+        out += told.get("extra", b"") + file.stored
         told = file.central
         directory += struct.pack("<4s6H3I5H2I", b"PK\x01\x02", 20, 20, told["flags"], told["method"], 0, 0,
                                  told["crc"], told["packed"], told["size"], len(told["name"]), 0, 0, 0, 0, 0,
