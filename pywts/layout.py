@@ -17,6 +17,7 @@ DIALECTS = {"double": b" ", "single": b""}
 """What stands between a line's head and its first value, beside the space that every value brings."""
 
 TEXT_PER_VALUE = 9
+"""Bytes of text: a space and 8 hex digits."""
 _MAX_NUMEL = 2**32 - 1
 _EXPANSION_FROM = 1 << 26
 """Values from which repetition is looked at: fewer make no large file."""
