@@ -304,7 +304,7 @@ def laid_out(checkpoint: Checkpoint, made: Selection) -> Layout:
     """The layout of what was selected. Raises LimitError where a file's views make too much of its bytes."""
     layout = lay_out(checkpoint.name, made.items, made.dialect, checkpoint.limits)
     if checkpoint.inert:  # whoever holds a live object has what it takes
-        check_expansion(checkpoint.name, layout, checkpoint.limits)
+        check_expansion(checkpoint.name, layout.tensors, checkpoint.limits, layout.values)
     return layout
 
 

@@ -535,6 +535,18 @@ def test_all_groups_of_an_optimizer_together_are_brief(tmp_path: Path) -> None:
     assert sum(map(len, told)) <= 20_000
 
 
+def test_views_that_make_too_much_of_a_file_are_not_looked_at_or_compared(tmp_path: Path) -> None:
+    storage = Storage("float32", numpy.ones(4, numpy.float32).tobytes())
+    views = {f"k{number}": Tensor(storage, (1 << 20,), (0,)) for number in range(80)}
+    path = save(tmp_path / "m.pt", views)
+    found = pywts.inspect(path, statistics=True)
+    assert "80 tensors make 83886080 values of 16 bytes" in found.problems[-1]
+    assert len(found.tensors) == 80
+    assert pywts.inspect(path, statistics=("k7",)).tensors[7].statistics is not None
+    with pytest.raises(pywts.LimitError, match="80 tensors make 83886080 values of 16 bytes"):
+        pywts.diff(path, path)
+
+
 def test_strides_that_float32_cannot_hold_are_a_problem_and_no_crash(tmp_path: Path) -> None:
     found = inspected(tmp_path, {"model": yolo(last=head(stride=tensor(numpy.array([8, 16, 1e300]))))})
     assert "stride, value 2: is finite in float64 and overflows float32" in found.problems[-1]
