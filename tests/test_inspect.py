@@ -547,6 +547,25 @@ def test_views_that_make_too_much_of_a_file_are_not_looked_at_or_compared(tmp_pa
         pywts.diff(path, path)
 
 
+def test_a_tree_of_long_names_is_bounded(tmp_path: Path) -> None:
+    long = ".".join(["n" * 900] * 60)
+    found = inspected(tmp_path, {f"{number}{long}": tensor([1.0]) for number in range(100)})
+    assert found.model is not None
+    assert len(found.tensors) == 100
+    assert sum(len(each.path) for each in found.model.modules) <= 1 << 25
+
+
+@pytest.mark.parametrize("root", [{"state": {}, "param_groups": []}, [1, 2]], ids=["an optimizer", "a list"])
+def test_a_file_without_weights_is_not_said_to_hold_some(
+    root: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = inspected(tmp_path, root)
+    assert found.model is None
+    assert (found.training.state, found.training.meaning[:21]) == ("unknown", "No weights were taken")
+    code, _, error = run(capsys, save(tmp_path / "none.pt", root), "--tensor", "x")
+    assert (code, error) == (1, f"pywts: {found.problems[0].replace(found.source, str(tmp_path / 'none.pt'))}\n")
+
+
 def test_strides_that_float32_cannot_hold_are_a_problem_and_no_crash(tmp_path: Path) -> None:
     found = inspected(tmp_path, {"model": yolo(last=head(stride=tensor(numpy.array([8, 16, 1e300]))))})
     assert "stride, value 2: is finite in float64 and overflows float32" in found.problems[-1]

@@ -63,8 +63,8 @@ def _inspect(source: Any, key: str, check: bool, statistics: bool | Iterable[str
             from .checking import check_container
 
             found = found.replace(container=found.container.replace(check=check_container(checkpoint, found.container)))
+        names = None if isinstance(statistics, bool) else _existing(found, statistics)
         if statistics is not False and chosen is not None:
-            names = None if statistics is True else _existing(found, statistics)
             found = _with_statistics(found, checkpoint, chosen, names)
         return found
     finally:
@@ -93,6 +93,8 @@ def _existing(found: Inspection, names: Iterable[str]) -> frozenset[str]:
     there = {tensor.name: None for tensor in found.tensors}
     for name in wanted:
         if name not in there:
+            if found.model is None and found.problems:
+                raise SelectionError(found.problems[0])
             close = ", ".join(map(shown, near(name, list(there))))
             raise SelectionError(
                 f"{found.source}: has no tensor {shown(name)}" + (f"; there is {close}" if close else "")

@@ -28,6 +28,8 @@ _DEEPEST = 64
 
 _MOST_MODULES = 100_000
 _MOST_TRANSIENT = 100_000
+_MOST_LETTERS = 1 << 25
+"""In all paths of a tree that is made of names; those may be long, and each stands once more at every level."""
 
 
 def describe_model(
@@ -286,6 +288,7 @@ def _tree(tensors: tuple[TensorFacts, ...], records: _Records) -> tuple[Module, 
     for path in records.classes:
         if path:
             sums[path] = _Sums(path.rpartition(".")[0], path.count(".") + 1)
+    letters = 0
     for tensor in tensors:
         parts = tensor.name.split(".", _DEEPEST)[:-1]
         path = ""
@@ -295,7 +298,8 @@ def _tree(tensors: tuple[TensorFacts, ...], records: _Records) -> tuple[Module, 
                 path = f"{path}.{parts[depth - 1]}" if path else parts[0] or "."
             held = sums.get(path)
             if held is None:
-                if len(sums) >= _MOST_MODULES:
+                letters += len(path)
+                if len(sums) >= _MOST_MODULES or letters > _MOST_LETTERS:
                     break
                 held = sums[path] = _Sums(parent, depth)
             held.tensors += 1

@@ -170,7 +170,7 @@ def _state(
     told: _Told, bare: bool, epoch: int | None, optimizer: Optimizer | None, ema: bool | None, chosen: Chosen | None
 ) -> tuple[str, str]:
     """Stripped or in training, and what that means; only what the entries say together."""
-    if bare:
+    if bare and chosen is not None:
         return "weights alone", "The file holds weights and nothing of their training."
     keys = [key for key in _OPTIMIZERS if key in told.raw]
     taken = f" An export takes the averaged weights, {chosen.path}." if chosen and ema else ""
@@ -192,6 +192,8 @@ def _state(
             "unknown",
             "It has a trainer's entries and no optimizer's state: no training can be resumed from it." + taken,
         )
+    if chosen is None:
+        return "unknown", "No weights were taken, and there is nothing of a training."
     return "weights alone", "The file holds weights and next to nothing of their training." + taken
 
 
