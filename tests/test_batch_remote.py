@@ -20,7 +20,7 @@ from processes import environment, run, small_files
 
 import pywts
 from pywts.zoo.journal import NAME
-from pywts.zoo.storage import local_copy
+from pywts.zoo.storage import local_copy, size_and_time
 
 pytestmark = [pytest.mark.remote, pytest.mark.filterwarnings("default")]
 
@@ -383,3 +383,16 @@ def test_full_temporary_folder_is_told_of_as_such_and_not_tried_again() -> None:
         pass
     assert str(raised.value).startswith(f"{tempfile.gettempdir()}: a copy cannot be kept there: File too large")
     assert "tries" not in str(raised.value)
+
+
+@pytest.mark.parametrize("told", [RuntimeError("gone"), {"size": None}], ids=["an error", "no size"])
+def test_output_that_cannot_be_asked_for_is_not_known(told: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from fsspec.implementations.memory import MemoryFileSystem
+
+    def info(*_: object, **__: object) -> dict[str, Any]:
+        if isinstance(told, Exception):
+            raise told
+        return dict(told)
+
+    monkeypatch.setattr(MemoryFileSystem, "info", info)
+    assert size_and_time("memory://out/a.wts") is None

@@ -234,7 +234,9 @@ def size_and_time(place: str) -> tuple[int, int | None] | None:
             return int(system.info(path)["size"]), None
         status = os.stat(place)
         return status.st_size, status.st_mtime_ns
-    except OSError:
+    except Error:
+        raise
+    except Exception:  # of a URL every client has its own, and some tell no size
         return None
 
 
