@@ -13,7 +13,7 @@ from . import _core
 from .destination import looks_like_wts
 from .errors import OptionError
 from .exporting import open_source, path_of
-from .layout import by_name
+from .layout import by_name, check_expansion
 from .limits import DEFAULT_LIMITS, Limits
 from .options import SELECTING
 from .reading import WtsFile, WtsStorage, reading, values_of
@@ -250,6 +250,8 @@ class _Side:
         made = select(checkpoint, **selection)
         self.name = checkpoint.name
         self.tensors = by_name(checkpoint.name, made.items)
+        if checkpoint.inert:
+            check_expansion(checkpoint.name, list(self.tensors.values()), checkpoint.limits)
         self.shaped = shaped
         self.close = checkpoint.close if owned else lambda: None
 

@@ -119,8 +119,11 @@ def convert(
         )
 
         def fill(descriptor: int) -> None:
-            with open(os.dup(descriptor), "wb", buffering=1 << 16) as stream:
-                write(stream, layout.tensors, checkpoint.name)
+            try:
+                with open(os.dup(descriptor), "wb", buffering=1 << 16) as stream:
+                    write(stream, layout.tensors, checkpoint.name)
+            except OSError as error:
+                raise destination.failed(error) from None
 
         destination.write(4 * layout.values, durable, fill)
         return Converted(

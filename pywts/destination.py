@@ -30,16 +30,18 @@ _TMPFILE = getattr(os, "O_TMPFILE", 0)
 """Without it, opening a folder is refused, as it is where the file system knows no nameless files."""
 
 _WAYS_OUT = {
-    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "make room there, or give another output with -o"),
-    **dict.fromkeys((errno.EACCES, errno.EPERM), "change the folder's mode, or give another output with -o"),
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "make room there, or give another output with {option}"),
+    **dict.fromkeys((errno.EACCES, errno.EPERM), "change the folder's mode, or give another output with {option}"),
     **dict.fromkeys((errno.EMFILE, errno.ENFILE), "close other files, or raise the limit (ulimit -n)"),
-    errno.EFBIG: "raise the limit (ulimit -f), or give an output on another file system with -o",
-    errno.EIO: "the disk may fail; give an output on another one with -o",
+    errno.EFBIG: "raise the limit (ulimit -f), or give an output on another file system with {option}",
+    errno.EIO: "the disk may fail; give an output on another one with {option}",
     errno.ENOMEM: "free some memory",
     errno.EPIPE: "its reader went away",
-    errno.EROFS: "it is mounted to be read only; give another output with -o",
+    errno.EROFS: "it is mounted to be read only; give another output with {option}",
 }
 """What can be done, by what the system says."""
+
+KEPT = "; the old state was kept"
 
 _NO_TMPFILE = {errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT, errno.ENOSYS}
 
@@ -88,9 +90,14 @@ class Destination:
         sources: Collection[tuple[int, int]],
         kind: str = ".wts",
         is_of_kind: Callable[[bytes], bool] | None = None,
+        option: str = "-o",
     ) -> None:
-        """``is_of_kind`` tells by a file's first bytes whether it is of the kind that may be replaced unasked."""
+        """``is_of_kind`` tells by a file's first bytes whether it is of the kind that may be replaced unasked.
+
+        ``option`` is what names the output on the command line.
+        """
         self.path = path
+        self._option = option
         self._kind = kind
         self._is_of_kind = is_of_kind or looks_like_wts
         self._inherited = _inherited_descriptor(path)
@@ -106,7 +113,7 @@ class Destination:
         except (OSError, ValueError) as error:
             raise OutputError(f"{path}: cannot be written: {getattr(error, 'strerror', None) or error}") from None
         if (status.st_dev, status.st_ino) in sources:
-            raise OutputError(f"{path}: is the source itself; give another output with -o")
+            raise OutputError(f"{path}: is the source itself; give another output with {option}")
         if stat.S_ISDIR(status.st_mode):
             raise OutputError(f"{path}: is a folder; name the file")
         if not stat.S_ISREG(status.st_mode):
@@ -117,26 +124,43 @@ class Destination:
             if not overwrite:
                 raise self._exists()
             if not os.access(path, os.W_OK):
-                raise OutputError(f"{path}: is write-protected; change its mode, or give another output with -o")
+                raise OutputError(f"{path}: is write-protected; change its mode, or give another output with {option}")
             if status.st_size and not force:
                 self._check_kind()
 
     def write(self, size: int, durable: bool, fill: Callable[[int], None]) -> None:
-        """Let ``fill`` write ``size`` bytes into a descriptor, then give the whole its name."""
+        """Let ``fill`` write ``size`` bytes into a descriptor, then give the whole its name.
+
+        An OSError of ``fill`` goes through as it is: it may be of anything. Whoever writes by calls of the system
+        raises ``failed`` for theirs.
+        """
+        others: list[OSError] = []
+
+        def filled(descriptor: int) -> None:
+            try:
+                fill(descriptor)
+            except OSError as error:
+                others.append(error)
+                raise
+
         try:
             if self.direct:
-                self._write_directly(fill)
+                self._write_directly(filled)
             else:
-                self._write_aside(size, durable, fill)
-        except FileExistsError:
-            raise self._exists() from None
+                self._write_aside(size, durable, filled)
         except CoreError as error:
             code, _, number = error.args
             if code != "sink_write":
                 raise
             raise self._failed(number, os.strerror(number)) from None
         except OSError as error:
-            raise self._failed(error.errno, error.strerror or str(error)) from None
+            if error in others:
+                raise
+            raise (self._exists() if isinstance(error, FileExistsError) else self.failed(error)) from None
+
+    def failed(self, error: OSError) -> OutputError:
+        """An error of the system while it is written, in words."""
+        return self._failed(error.errno, error.strerror or str(error))
 
     def _write_directly(self, fill: Callable[[int], None]) -> None:
         # What was inherited goes on where it stands: opened again, a file would be written from its start.
@@ -184,8 +208,9 @@ class Destination:
         return OutputError(f"{self.path}: exists, and overwriting was not allowed")
 
     def _failed(self, number: int | None, reason: str) -> OutputError:
-        way_out = _WAYS_OUT.get(number or 0, "give another output with -o, or see what is wrong with this place")
-        kept = "" if self.direct else "; the old state was kept"
+        way_out = _WAYS_OUT.get(number or 0, "give another output with {option}, or see what is wrong with this place")
+        way_out = way_out.format(option=self._option)
+        kept = "" if self.direct else KEPT
         return OutputError(f"{self.path}: cannot be written: {reason}: {way_out}{kept}")
 
     def _check_folder(self) -> None:
@@ -205,6 +230,20 @@ class Destination:
             raise OutputError(
                 f"{self.path}: exists and is no {self._kind}; give another output, or --force to overwrite it"
             )
+
+
+def write_text(path: str, text: str, option: str) -> None:
+    """Write a text over whatever is there, all of it or nothing; ``option`` names the path on the command line."""
+    data = text.encode("utf-8", "backslashreplace")
+    destination = Destination(path, overwrite=True, force=True, sources=(), option=option)
+
+    def fill(descriptor: int) -> None:
+        try:
+            system.write_all(descriptor, data)
+        except OSError as error:
+            raise destination.failed(error) from None
+
+    destination.write(len(data), False, fill)
 
 
 def looks_like_wts(head: bytes) -> bool:

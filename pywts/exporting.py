@@ -8,7 +8,7 @@ from time import perf_counter
 from .destination import Destination, default_path, misnamed, resolve
 from .errors import OptionError, shown
 from .families.programs import next_command
-from .layout import Layout, check_expansion, lay_out
+from .layout import TEXT_PER_VALUE, Layout, check_expansion, lay_out
 from .limits import DEFAULT_LIMITS, Limits
 from .records import Record
 from .selecting import select
@@ -286,8 +286,8 @@ def plan_checkpoint(checkpoint: Checkpoint, selection: dict[str, Any]) -> Plan:
     return Plan(
         source=checkpoint.name,
         tensors=tuple(
-            PlannedTensor(tensor.name, tensor.shape, tensor.dtype, tensor.numel, len(head) + 9 * tensor.numel + 1)
-            for tensor, head in zip(layout.tensors, layout.heads, strict=True)
+            PlannedTensor(x.name, x.shape, x.dtype, x.numel, len(head) + TEXT_PER_VALUE * x.numel + len("\n"))
+            for x, head in zip(layout.tensors, layout.heads, strict=True)
         ),
         values=layout.values,
         bytes=layout.size,
@@ -304,7 +304,7 @@ def laid_out(checkpoint: Checkpoint, made: Selection) -> Layout:
     """The layout of what was selected. Raises LimitError where a file's views make too much of its bytes."""
     layout = lay_out(checkpoint.name, made.items, made.dialect, checkpoint.limits)
     if checkpoint.inert:  # whoever holds a live object has what it takes
-        check_expansion(checkpoint.name, layout, checkpoint.limits)
+        check_expansion(checkpoint.name, layout.tensors, checkpoint.limits, layout.values)
     return layout
 
 

@@ -6,8 +6,8 @@ import os
 
 from . import _core, system
 from .comparing import batches, compared, difference
-from .destination import Destination
-from .errors import Error, OptionError, WtsError
+from .destination import KEPT, Destination
+from .errors import Error, OptionError, OutputError, WtsError
 from .limits import DEFAULT_LIMITS
 from .reading import WtsFile, reading, values_of
 from .sidecar import describe, facts_of_file, looks_like_sidecar, sidecar_path
@@ -37,7 +37,10 @@ def write_and_reread(
     force: bool,
     durable: bool,
 ) -> None:
-    """Write a .wts; with ``verify`` it gets its name only if it holds its source; with ``sidecar`` write that too."""
+    """Write a .wts; with ``verify`` it gets its name only if it holds its source; with ``sidecar`` write that too.
+
+    Neither file gets its name before both are there in full.
+    """
     path = destination.path
     if destination.direct:
         raise OptionError(f"{path}: sidecar and verify need a regular file, which can be read back")
@@ -52,15 +55,9 @@ def write_and_reread(
             is_of_kind=looks_like_sidecar,
         )
     facts = {"name": name} if source is None or beside is None else facts_of_file(source)
-    marks: list[tuple[int, int]] = []
 
-    def fill_and_reread(descriptor: int) -> None:
-        fill(descriptor)
-        marks.extend(_reread(descriptor, path, name, layout.tensors, verify, sidecar))
-
-    destination.write(layout.size, durable, fill_and_reread)
-    if beside is not None:
-        text = describe(
+    def described(marks: list[tuple[int, int]]) -> bytes:
+        return describe(
             {"name": os.path.basename(path), "bytes": layout.size, "values": layout.values},
             facts,
             {
@@ -73,7 +70,47 @@ def write_and_reread(
             },
             [(tensor, *mark) for tensor, mark in zip(layout.tensors, marks, strict=True)],
         )
-        beside.write(len(text), durable, lambda descriptor: _write_all(descriptor, text))
+
+    def write_wts(sidecar_file: int = -1) -> None:
+        def fill_and_reread(file: int) -> None:
+            fill(file)
+            marks = _reread(file, path, name, layout.tensors, verify, sidecar)
+            if beside is not None:
+                _write_sidecar(beside, sidecar_file, described(marks), durable)
+
+        destination.write(layout.size, durable, fill_and_reread)
+
+    if beside is None:
+        write_wts()
+    else:
+        _write_both(beside, write_wts, durable, path)
+
+
+def _write_sidecar(beside: Destination, file: int, text: bytes, durable: bool) -> None:
+    try:
+        system.write_all(file, text)
+        if durable:
+            system.sync_data(file)
+    except OSError as error:
+        raise beside.failed(error) from None
+
+
+def _write_both(beside: Destination, write_wts: Callable[[int], None], durable: bool, path: str) -> None:
+    """Let both be written, and then get their names, the sidecar last."""
+    named = False
+
+    def fill(file: int) -> None:
+        nonlocal named
+        write_wts(file)
+        named = True
+
+    try:
+        beside.write(0, durable, fill)
+    except OutputError as error:
+        if not named:
+            raise
+        what = str(error).removesuffix(KEPT)
+        raise OutputError(f"{what}; {path} is new, and a sidecar that was there before does not fit it") from None
 
 
 def _plain(value: Any) -> Any:
@@ -82,11 +119,6 @@ def _plain(value: Any) -> Any:
     if callable(value):
         return f"callable {getattr(value, '__name__', type(value).__name__)}"
     return [part if isinstance(part, str) else list(part) for part in value]
-
-
-def _write_all(descriptor: int, text: bytes) -> None:
-    while text:
-        text = text[os.write(descriptor, text) :]
 
 
 def _reread(

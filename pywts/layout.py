@@ -17,6 +17,7 @@ DIALECTS = {"double": b" ", "single": b""}
 """What stands between a line's head and its first value, beside the space that every value brings."""
 
 TEXT_PER_VALUE = 9
+"""Bytes of text: a space and 8 hex digits."""
 _MAX_NUMEL = 2**32 - 1
 _EXPANSION_FROM = 1 << 26
 """Values from which repetition is looked at: fewer make no large file."""
@@ -75,14 +76,19 @@ def by_name(source: str, items: list[Tensor | Refused]) -> dict[str, Tensor]:
     return tensors
 
 
-def check_expansion(source: str, layout: Layout, limits: Limits) -> None:
-    """Views may repeat their storages; what all views of a file make of the bytes that are there is bounded."""
-    if layout.values <= _EXPANSION_FROM:
+def check_expansion(source: str, tensors: list[Tensor], limits: Limits, values: int | None = None) -> None:
+    """Views may repeat their storages; what all views of a file make of the bytes that are there is bounded.
+
+    ``values`` is how many all of them have, where that is known.
+    """
+    if values is None:
+        values = sum(tensor.numel for tensor in tensors)
+    if values <= _EXPANSION_FROM:
         return
-    held = sum({id(tensor.storage): tensor.storage.size for tensor in layout.tensors}.values())
-    if layout.values > max(limits.expansion, 1) * max(held, _EXPANSION_FROM >> 10):
+    held = sum({id(tensor.storage): tensor.storage.size for tensor in tensors}.values())
+    if values > max(limits.expansion, 1) * max(held, _EXPANSION_FROM >> 10):
         raise LimitError(
-            f"{source}: {len(layout.tensors)} tensors make {layout.values} values of {held} bytes, over the limit of "
+            f"{source}: {len(tensors)} tensors make {values} values of {held} bytes, over the limit of "
             f"{limits.expansion} times; raise Limits.expansion if that is meant"
         )
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from ._core import Reader, WtsFault
 from .errors import MissingTensorError, OptionError, WtsError, shown
+from .layout import TEXT_PER_VALUE
 from .records import Record
 from .tensor import Storage, Tensor, contiguous_strides, memory_storage, spilled_storage
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     Path = str | bytes | os.PathLike[str] | os.PathLike[bytes]
     Array = NDArray[float32]
 
-TEXT_PER_VALUE = 9
 _BLOCK_VALUES = 8 << 20
 _ALIGN_VALUES = 16  # a cache line
 _CHUNK_VALUES = 1 << 20

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 FORMAT = "pywts sidecar"
 VERSION = 1
 _MOST_BYTES = 1 << 28
+_HEX_DIGITS = set("0123456789abcdefABCDEF")
 
 
 class SidecarTensor(Record):
@@ -174,6 +175,8 @@ def _tensor(path: str, entry: Any) -> SidecarTensor:
         raise WtsError(f"{path}: {shown(name)} has {shown(values)} values in the shape {shown(shape)}{_WAY_OUT}")
     if dtype not in ITEM_SIZES:
         raise WtsError(f"{path}: {shown(name)} has the dtype {shown(dtype)}, which is unknown{_WAY_OUT}")
+    if len(crc32) != 8 or not set(crc32) <= _HEX_DIGITS:
+        raise WtsError(f"{path}: {shown(name)} has the checksum {shown(crc32)}, no 8 hex digits{_WAY_OUT}")
     return SidecarTensor(name, tuple(shape), dtype, values, offset, crc32)
 
 

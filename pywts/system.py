@@ -18,6 +18,13 @@ def sync_data(descriptor: int) -> None:
     getattr(os, "fdatasync", os.fsync)(descriptor)
 
 
+def write_all(descriptor: int, text: bytes) -> None:
+    """Write all of a text."""
+    left = memoryview(text)
+    while left:
+        left = left[os.write(descriptor, left) :]
+
+
 def path_of(descriptor: int) -> str:
     """A path by which the file of an open descriptor can be opened anew; Linux has one also where it has no name."""
     if sys.platform == "darwin":

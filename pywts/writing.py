@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from ._core import CoreError, Writer
-from .errors import Error, OptionError, OutputError, TensorError, shown
+from .errors import Error, OptionError, OutputError, shown
 from .tensor import Storage, Tensor
 
 TYPE_CHECKING = False
@@ -182,11 +182,7 @@ def in_words(source: str, tensor: Tensor | None, error: CoreError) -> Error:
     """The core's code, index and errno in the user's nouns."""
     code, index, _ = error.args
     name = shown(tensor.name) if tensor is not None else "the header"
-    if code == "overflow":
-        return TensorError(
-            f"{source}: {name}, value {index}: is finite in float64 and overflows float32; clip it before it is saved"
-        )
-    if code in ("source_short", "source_read", "checksum") and tensor is not None:
+    if code in ("overflow", "source_short", "source_read", "checksum") and tensor is not None:
         from .checkpoint.integrity import unreadable
 
         return unreadable(source, tensor, error)

@@ -24,17 +24,17 @@ def hold(process: subprocess.Popen[bytes], folder: Path) -> bool:
     Returns False if it was faster.
     """
     while process.poll() is None:
-        for size in _sizes(process.pid, folder):
+        for size in sizes_of_open(process.pid, folder):
             if size > 0:
                 process.send_signal(signal.SIGSTOP)
-                sizes = [size for size in _sizes(process.pid, folder) if size > 0]
+                sizes = [size for size in sizes_of_open(process.pid, folder) if size > 0]
                 if sizes and max(sizes) < 9 * VALUES:
                     return True
                 process.send_signal(signal.SIGCONT)
     return False
 
 
-def _sizes(pid: int, folder: Path) -> list[int]:
+def sizes_of_open(pid: int, folder: Path) -> list[int]:
     """Sizes of the files in a folder that a process has open for writing."""
     sizes = []
     try:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +51,17 @@ def start(*arguments: str | os.PathLike[str], **more: Any) -> subprocess.Popen[b
     """``pywts ARGUMENTS``, running."""
     options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "env": environment(), "cwd": ELSEWHERE, **more}
     return subprocess.Popen(command(*arguments), **options)
+
+
+@contextmanager
+def small_files(most: int) -> Iterator[None]:
+    """Let the system refuse what goes beyond so many bytes of a file, as a full disk does."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 def drawn_on(terminal: int) -> str:

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 import time
 import zlib
 from collections import OrderedDict
@@ -23,7 +24,7 @@ from reference import reference_wts
 import pywts
 from pywts.zoo.journal import NAME, Journal, read_entries
 from pywts.zoo.lists import read_list
-from pywts.zoo.plan import _outputs
+from pywts.zoo.plan import outputs_of
 from pywts.zoo.sources import Found, discover
 
 VALUES = {"w": numpy.arange(6, dtype=numpy.float32)}
@@ -247,6 +248,14 @@ def test_rows_have_outputs_and_options_of_their_own(suffix: str, tmp_path: Path)
             r"l\.jsonl:1: the output '\.\./x\.wts' is no path below",
         ),
         ("l.jsonl", '{"source": "a.pt", "output": "/x.wts"}', r"l\.jsonl:1: the output '/x\.wts' is no path below OUT"),
+        ("l.jsonl", '{"source": "a\\ud800"}', r"l\.jsonl:1: the source 'a.*' is no path"),
+        ("l.jsonl", '{"source": "a.pt", "output": "a\\ud800"}', r"l\.jsonl:1: the output 'a.*' is no path below OUT"),
+        ("l.jsonl", '{"source": "a.pt", "options": {"source": "b"}}', r"l\.jsonl:1: source is no option, or stands"),
+        (
+            "l.jsonl",
+            '{"source": "a.pt", "half": 1, "options": {"half": 0}}',
+            r"l\.jsonl:1: half is no option, or stands",
+        ),
         ("l.jsonl", '{"source": "a.pt", "output": "."}', r"l\.jsonl:1: the output '\.' is no path below OUT"),
         ("l.jsonl", '{"source": "a.pt", "rename": ["[=x"]}', r"l\.jsonl:1: rename \[=x: no regular expression"),
         ("l.csv", "source,recipe\na.pt,yolo99\n", r"l\.csv:2: no recipe 'yolo99'"),
@@ -298,7 +307,7 @@ def test_rows_that_would_land_on_one_output_or_the_journal_are_refused(rows: str
 
 def test_object_whose_name_leads_out_of_the_output_is_refused() -> None:
     with pytest.raises(pywts.OptionError, match="outside of OUT"):
-        _outputs([Found("s3://b/x/../../a.pt", ("s3://b/x/../../a.pt",), "x/../../a.pt")])
+        outputs_of([Found("s3://b/x/../../a.pt", ("s3://b/x/../../a.pt",), "x/../../a.pt")])
 
 
 def test_file_urls_are_paths(zoo: Path, tmp_path: Path) -> None:
@@ -465,6 +474,8 @@ def test_too_little_room_is_an_error_before_anything_starts(
         (["a.pt", "-o", "out", "--recipe", "yolov55"], "recipe"),
         (["a.pt", "-o", "out", "--jobs", "0"], "--jobs: '0' is no number from 1 on"),
         (["a.pt", "-o", "out", "--max-memory", "many"], "--max-memory: 'many' is no size, such as 800M or 4G"),
+        (["a.pt", "-o", "out", "--max-memory", "9" * 400], "is no size, such as 800M or 4G"),
+        (["a.pt", "-o", "out", "--jobs", "9" * 5_000], "is no number from 1 on"),
         (["a.pt", "-o", "out", "--timeout", "-1"], "--timeout"),
         (["a.pt", "-o", "out", "--engine", "spark"], "--engine"),
         (["a.pt", "-o", "out", "--max-memory", "1K"], "a worker takes up to"),
@@ -566,3 +577,61 @@ def test_bar_on_a_terminal_shows_files_failures_and_what_is_in_work(tmp_path: Pa
     assert re.search(r"[0-9.]+/67\.[0-9] MB", text), "bytes done and in all"
     assert "large.wts" in text
     assert "converted" in text.splitlines()[-5]
+
+
+def test_folders_that_nest_deeper_than_calls_can_are_gone_through(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    depth = 1_200
+    monkeypatch.chdir(tmp_path)
+    for _ in range(depth):
+        Path("a").mkdir()
+        os.chdir("a")
+    try:
+        Path("m.pt").write_bytes(b"")
+        found, _ = discover([str(tmp_path)])
+        assert [item.name for item in found] == ["a/" * depth + "m.pt"]
+    finally:
+        Path("m.pt").unlink()
+        for _ in range(depth):  # whoever removes it otherwise may be recursive, too
+            os.chdir("..")
+            Path("a").rmdir()
+
+
+def test_shards_are_told_from_each_other_without_comparing_all_with_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("one", "two"):
+        sharded(tmp_path / name)
+
+    def compared(*_: object) -> bool:
+        raise AssertionError("a model was compared with another")
+
+    monkeypatch.setattr(Found, "__eq__", compared)
+    assert len(discover([str(tmp_path)])[0]) == 2
+
+
+def test_recipe_that_fails_is_no_failure_of_the_plan(zoo: Path, tmp_path: Path) -> None:
+    def failing(_: pywts.Weights) -> None:
+        raise ZeroDivisionError
+
+    planned = pywts.plan_batch(zoo, tmp_path / "out", recipe=failing)
+    assert [job.why for job in planned.jobs] == ["new"] * len(planned.jobs)
+    assert planned.jobs
+
+
+def test_memory_limit_beyond_what_the_system_knows_or_allows_is_none(zoo: Path, tmp_path: Path) -> None:
+    script = tmp_path / "bounded.py"
+    script.write_text(
+        "import resource, sys, pywts\n"
+        "if __name__ == '__main__':\n"
+        "    if sys.argv[3]:\n"
+        "        resource.setrlimit(resource.RLIMIT_DATA, (int(sys.argv[3]),) * 2)\n"
+        "    print(len(pywts.batch(sys.argv[1], sys.argv[2], jobs=1, max_memory=1 << 70).converted))\n"
+    )
+    for name, hard in (("known", ""), ("allowed", str(8 << 30))):
+        found = subprocess.run(
+            [sys.executable, script, zoo, tmp_path / name, hard],
+            capture_output=True, text=True, timeout=TIMEOUT, env=environment(), check=False,
+        )  # fmt: skip
+        assert (found.stdout, found.stderr) == ("3\n", "")

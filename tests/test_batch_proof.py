@@ -17,7 +17,7 @@ import numpy
 import pytest
 from attacks import confuse_by_names, lie_in_archives, lie_in_headers, making, reach_outside, run_code
 from checkpoints import save, tensor
-from midway import _sizes, large_source
+from midway import large_source, sizes_of_open
 from processes import TIMEOUT, environment, python, run, start
 from reference import reference_wts
 
@@ -208,7 +208,7 @@ def worker_in_mid_file(batch: subprocess.Popen[bytes], out: Path) -> int:
     """Wait for a worker that has written a part of a large output."""
     while batch.poll() is None:
         for pid in descendants(batch.pid):
-            if any(size > 0 for size in _sizes(pid, out)):
+            if any(size > 0 for size in sizes_of_open(pid, out)):
                 return pid
     raise AssertionError(f"it was faster: {batch.communicate()}")
 

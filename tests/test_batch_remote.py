@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import socket
+import tempfile
 import threading
 import zlib
 from collections.abc import Callable, Iterator
@@ -15,10 +16,11 @@ from typing import Any
 import numpy
 import pytest
 from checkpoints import Storage, Tensor, save, tensor
-from processes import environment, run
+from processes import environment, run, small_files
 
 import pywts
 from pywts.zoo.journal import NAME
+from pywts.zoo.storage import local_copy, size_and_time
 
 pytestmark = [pytest.mark.remote, pytest.mark.filterwarnings("default")]
 
@@ -369,3 +371,28 @@ def test_shard_on_a_web_server_that_lists_no_folders(tmp_path: Path) -> None:
 def test_url_without_its_driver_says_what_to_install(tmp_path: Path) -> None:
     with pytest.raises(pywts.OptionError, match=r"unheard://bucket/a\.pt: "):
         pywts.batch("unheard://bucket/a.pt", tmp_path / "out")
+
+
+def test_full_temporary_folder_is_told_of_as_such_and_not_tried_again() -> None:
+    import fsspec
+
+    url = "memory://full/a.pt"
+    with fsspec.open(url, "wb") as file:
+        file.write(bytes(100_000))
+    with small_files(1_000), pytest.raises(pywts.CheckpointError) as raised, local_copy((url,)):
+        pass
+    assert str(raised.value).startswith(f"{tempfile.gettempdir()}: a copy cannot be kept there: File too large")
+    assert "tries" not in str(raised.value)
+
+
+@pytest.mark.parametrize("told", [RuntimeError("gone"), {"size": None}], ids=["an error", "no size"])
+def test_output_that_cannot_be_asked_for_is_not_known(told: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from fsspec.implementations.memory import MemoryFileSystem
+
+    def info(*_: object, **__: object) -> dict[str, Any]:
+        if isinstance(told, Exception):
+            raise told
+        return dict(told)
+
+    monkeypatch.setattr(MemoryFileSystem, "info", info)
+    assert size_and_time("memory://out/a.wts") is None

@@ -11,7 +11,9 @@ import numpy
 import pytest
 from browsing import Watched
 from checkpoints import save, tensor
-from processes import run
+from processes import run, small_files
+
+import pywts
 
 HOSTILE = "<img src=x onerror=\"document.title='run'\">'\"&\u202e\x1b[31m"
 
@@ -92,3 +94,12 @@ def test_page_groups_failures_by_cause_with_the_way_out(browser: Any, zoo: Path)
     assert f"{zoo}/4.pt" in page.locator("[data-table=all] tr.detail").inner_text()
     assert page.title() == "out - pywts batch"
     assert watched.said == []
+
+
+def test_report_that_cannot_be_written_keeps_the_old_one(zoo: Path, tmp_path: Path) -> None:
+    found = pywts.batch(zoo / "0.pt", tmp_path / "out", jobs=1)
+    path = tmp_path / "r.html"
+    path.write_text("old")
+    with small_files(1_000), pytest.raises(pywts.OutputError, match=r"r\.html: cannot be written: File too large"):
+        found.write(str(path))
+    assert path.read_text() == "old"

@@ -607,3 +607,50 @@ def test_error_of_the_system_is_not_told_of_standard_output_where_it_names_a_fil
     if error.filename:
         told = "[Errno 13] Permission denied: '/some/file'; please report this"
     assert capfd.readouterr().err == f"pywts: {told}\n"
+
+
+def test_bar_on_a_terminal_that_went_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[Any] = []
+
+    class Broken:
+        def add_task(self, title: str, total: int) -> int:
+            return begun.append((title, total)) or 7
+
+        def start(self) -> None:
+            raise OSError(5, "Input/output error")
+
+        def stop(self) -> None:
+            raise OSError(5, "Input/output error")
+
+    now = iter([100.0, 101.0])
+    monkeypatch.setattr(progress, "monotonic", lambda: next(now))
+    monkeypatch.setattr(progress, "_new_bar", Broken)
+    bar = LateBar("best.pt")
+    bar(600, 1000)
+    bar(700, 1000)
+    bar.close()
+    assert begun == [("best.pt", 1000)]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_of_a_command_is_that_command_s(command: str) -> None:
+    asked = run("help", command)
+    assert (asked.returncode, asked.stdout) == (0, run(command, "--help").stdout)
+    assert asked.stdout.startswith(f"usage: pywts {command} ")
+
+
+def test_help_of_what_is_no_command_says_so() -> None:
+    found = run("help", "exprot")
+    assert found.returncode == 2
+    assert found.stderr.endswith("pywts: no command 'exprot'; did you mean export?\n")
+
+
+@pytest.mark.parametrize("flag", ["-v", "-V", "--version"])
+def test_version_by_any_of_its_flags(flag: str) -> None:
+    assert run(flag).stdout == f"pywts {pywts.__version__}\n"
+
+
+def test_help_of_convert_speaks_of_what_convert_overwrites() -> None:
+    text = " ".join(run("convert", "--help").stdout.split())
+    assert "fail if OUT exists" in text
+    assert ".wts exists" not in text

@@ -562,7 +562,9 @@ def test_failure_keeps_the_old_file_and_leaves_nothing(failure: str, out: Path) 
 
 
 @pytest.mark.parametrize(
-    "error", [RuntimeError("no"), KeyboardInterrupt(), SystemExit(3)], ids=lambda e: type(e).__name__
+    "error",
+    [RuntimeError("no"), KeyboardInterrupt(), SystemExit(3), BrokenPipeError(32, "no"), FileExistsError(17, "no")],
+    ids=lambda e: type(e).__name__,
 )
 @pytest.mark.usefixtures("both_ways")
 def test_progress_that_raises_stops_the_export(error: BaseException, out: Path) -> None:
@@ -570,8 +572,9 @@ def test_progress_that_raises_stops_the_export(error: BaseException, out: Path) 
         raise error
 
     (out / "m.wts").write_bytes(OLD)
-    with pytest.raises(type(error)):
+    with pytest.raises(type(error)) as raised:
         pywts.export(NAMED, out / "m.wts", progress=progress)
+    assert raised.value is error
     assert names(out) == ["m.wts"]
     assert (out / "m.wts").read_bytes() == OLD
 

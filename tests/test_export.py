@@ -113,6 +113,20 @@ def test_next_step_names_the_program_of_a_known_family(tmp_path: Path) -> None:
     assert exported.next_step == "build the engine: ./yolov8_det -s best.wts best.engine n"
 
 
+@pytest.mark.parametrize("scale", ["n; rm -rf ~", "$(id)", "\x1b[31m", "x" * 1_000])
+def test_next_step_takes_nothing_but_a_size_for_a_size(scale: str, tmp_path: Path) -> None:
+    model = module(
+        "ultralytics.nn.tasks.DetectionModel",
+        parameters={"w": tensor(NAMED["a.weight"])},
+        yaml={"yaml_file": "yolov8n.yaml", "scale": scale},
+    )
+    path = save(tmp_path / "best.pt", {"model": model})
+    assert pywts.export(path).next_step == "build the engine: ./yolov8_det -s best.wts best.engine <size letter>"
+    side = pywts.inspect(path).cpp_side
+    assert side is not None
+    assert side.size is None
+
+
 @pytest.mark.parametrize(
     ("name", "quoted"),
     [

@@ -635,3 +635,25 @@ def test_an_ultralytics_model_costs_no_table_and_no_numpy(tmp_path: Path) -> Non
     )
     done = python(script, path)
     assert done.stdout == "[]\n", done.stderr
+
+
+def test_values_that_a_recipe_cannot_read_are_named(tmp_path: Path) -> None:
+    head = yolov5_head()
+    head.attributes["stride"] = tensor(numpy.array([8, 1e300]))
+    with pytest.raises(pywts.TensorError, match=r"v5\.pt: model\.1\.stride, value 1: .* overflows float32"):
+        written(save(tmp_path / "v5.pt", {"model": model(head)}))
+    named = {"a.weight": numpy.full((1, 1), 1e300), **{f"a.norm.{leaf}": numpy.ones(1) for leaf in
+             ("weight", "bias", "running_mean", "running_var")}}  # fmt: skip
+    with pytest.raises(pywts.TensorError, match=r"a\.weight, value 0: .* overflows float32"):
+        pywts.export(named, tmp_path / "a.wts", recipe="detectron2")
+
+
+@pytest.mark.parametrize("multiple", [10**400, float("nan")], ids=["huge", "nan"])
+def test_multiples_that_are_none_give_no_size(multiple: Any, tmp_path: Path) -> None:
+    yaml = {
+        "depth_multiple": multiple, "width_multiple": 0.5, "anchors": [1, 2, 3],
+        "backbone": [[-1, 1, kind, []] for kind in ("Conv", "C3", "SPPF")],
+    }  # fmt: skip
+    path = save(tmp_path / "v5.pt", {"model": model(yolov5_head(), yaml=yaml)})
+    exported = pywts.export(path)
+    assert exported.next_step.endswith(".engine <size letter>")

@@ -488,3 +488,84 @@ def test_inspecting_the_sample_says_what_its_documentation_says() -> None:
     assert (found.model.classes, found.model.tensors) == (3, 355)
     assert found.container.check is not None
     assert not found.container.check.damaged
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"in_channels": [], "out_channels": 4, "kernel_size": (1, 1), "stride": (1, 1), "groups": []},
+        {"in_features": (), "out_features": []},
+        {"num_features": []},
+    ],
+    ids=lambda attributes: next(iter(attributes)),
+)
+def test_a_layer_whose_sizes_are_no_numbers_has_no_sizes(attributes: dict[str, Any], tmp_path: Path) -> None:
+    layer = module("torch.nn.Layer", {"w": tensor(numpy.ones(2, numpy.float32))}, **attributes)
+    found = inspected(tmp_path, {"model": module(modules={"a": layer})})
+    assert found.model is not None
+    assert [each.about for each in found.model.modules] == ["", ""]
+
+
+def test_what_shares_its_parts_many_times_costs_no_more_than_what_it_holds(tmp_path: Path) -> None:
+    weight = {"w": tensor(numpy.ones(2, numpy.float32))}
+    names = tuple(f"t{number}" for number in range(50_000))
+    shared = module(buffers=dict.fromkeys(names[:300], weight["w"]), transient=names)
+    moments = {number: number for number in range(50_000)}
+    found = inspected(
+        tmp_path,
+        {
+            "model": module(parameters=weight, modules={str(number): shared for number in range(50_000)}),
+            "epoch": 1,
+            "optimizer": {"state": dict.fromkeys(range(50_000), moments), "param_groups": []},
+        },
+    )
+    assert found.model is not None
+    assert len(found.model.modules) == 50_001
+    assert found.model.modules[2].same_as == "0"
+    assert found.model.transient[:2] == ("0.t0", "0.t1")
+    assert len(found.model.transient) <= 100_000
+    assert found.training.optimizer is not None
+
+
+def test_all_groups_of_an_optimizer_together_are_brief(tmp_path: Path) -> None:
+    group = {str(number): list(range(2_000)) for number in range(20)}
+    found = inspected(tmp_path, trained(optimizer={"state": {}, "param_groups": [group] * 5}))
+    assert found.training.optimizer is not None
+    told = [value for each in found.training.optimizer.groups for value in each.values() if isinstance(value, list)]
+    assert sum(map(len, told)) <= 20_000
+
+
+def test_views_that_make_too_much_of_a_file_are_not_looked_at_or_compared(tmp_path: Path) -> None:
+    storage = Storage("float32", numpy.ones(4, numpy.float32).tobytes())
+    views = {f"k{number}": Tensor(storage, (1 << 20,), (0,)) for number in range(80)}
+    path = save(tmp_path / "m.pt", views)
+    found = pywts.inspect(path, statistics=True)
+    assert "80 tensors make 83886080 values of 16 bytes" in found.problems[-1]
+    assert len(found.tensors) == 80
+    assert pywts.inspect(path, statistics=("k7",)).tensors[7].statistics is not None
+    with pytest.raises(pywts.LimitError, match="80 tensors make 83886080 values of 16 bytes"):
+        pywts.diff(path, path)
+
+
+def test_a_tree_of_long_names_is_bounded(tmp_path: Path) -> None:
+    long = ".".join(["n" * 900] * 60)
+    found = inspected(tmp_path, {f"{number}{long}": tensor([1.0]) for number in range(100)})
+    assert found.model is not None
+    assert len(found.tensors) == 100
+    assert sum(len(each.path) for each in found.model.modules) <= 1 << 25
+
+
+@pytest.mark.parametrize("root", [{"state": {}, "param_groups": []}, [1, 2]], ids=["an optimizer", "a list"])
+def test_a_file_without_weights_is_not_said_to_hold_some(
+    root: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = inspected(tmp_path, root)
+    assert found.model is None
+    assert (found.training.state, found.training.meaning[:21]) == ("unknown", "No weights were taken")
+    code, _, error = run(capsys, save(tmp_path / "none.pt", root), "--tensor", "x")
+    assert (code, error) == (1, f"pywts: {found.problems[0].replace(found.source, str(tmp_path / 'none.pt'))}\n")
+
+
+def test_strides_that_float32_cannot_hold_are_a_problem_and_no_crash(tmp_path: Path) -> None:
+    found = inspected(tmp_path, {"model": yolo(last=head(stride=tensor(numpy.array([8, 16, 1e300]))))})
+    assert "stride, value 2: is finite in float64 and overflows float32" in found.problems[-1]

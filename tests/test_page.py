@@ -10,10 +10,11 @@ import numpy
 import pytest
 from browsing import Watched
 from checkpoints import module, save, tensor
+from processes import small_files
 
 import pywts
 from pywts.cli import main
-from pywts.inspection.page import page_of
+from pywts.inspection.page import page_of, write_page
 from pywts.inspection.treemap import size_map
 
 if TYPE_CHECKING:
@@ -234,3 +235,12 @@ def test_the_map_s_areas_are_in_proportion() -> None:
         assert areas[name] == pytest.approx(width * height * size / 1000, rel=0.01)
     boxes = [(float(cell.x), float(cell.y), float(cell.width), float(cell.height)) for cell in cells]
     assert all(x >= 0 and y >= 0 and x + w <= width + 0.2 and y + h <= height + 0.2 for x, y, w, h in boxes)
+
+
+def test_a_page_that_cannot_be_written_keeps_the_old_one(tmp_path: Path) -> None:
+    page = tmp_path / "a.html"
+    page.write_text("<!doctype html>old")
+    found = pywts.inspect(model())
+    with small_files(1_000), pytest.raises(pywts.OutputError, match=r"a\.html: .* on another file system with --html"):
+        write_page(found, str(page))
+    assert page.read_text() == "<!doctype html>old"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import json
@@ -14,7 +15,7 @@ from typing import Any
 import numpy
 import pytest
 from checkpoints import save, tensor
-from processes import run
+from processes import run, small_files
 
 import pywts
 
@@ -200,3 +201,41 @@ def test_command_line(source: Path, tmp_path: Path) -> None:
 def test_both_files_are_alone_in_the_folder(source: Path, tmp_path: Path) -> None:
     pywts.export(source, sidecar=True, verify=True, durable=True)
     assert sorted(os.listdir(tmp_path)) == ["best.pt", "best.wts", "best.wts.json"]
+
+
+@pytest.mark.parametrize("checksum", ["zz", "", "-0000001", "0x123456", "12345678 "])
+def test_checksum_that_is_none_is_an_error(checksum: str, source: Path) -> None:
+    pywts.export(source, sidecar=True)
+    wts, beside = source.with_suffix(".wts"), source.with_suffix(".wts.json")
+    told = json.loads(beside.read_text())
+    told["tensors"][0]["crc32"] = checksum
+    beside.write_text(json.dumps(told, indent=1))
+    with pytest.raises(pywts.WtsError, match=r"a\.weight has the checksum .*, no 8 hex digits"):
+        pywts.verify(wts)
+
+
+def test_sidecar_that_cannot_be_written_keeps_the_old_wts(tmp_path: Path) -> None:
+    wts, beside = tmp_path / "m.wts", tmp_path / "m.wts.json"
+    pywts.export({"old": numpy.ones(3, numpy.float32)}, wts, sidecar=True)
+    old = wts.read_bytes(), beside.read_bytes()
+    named = {f"t{number}": numpy.ones(1, numpy.float32) for number in range(1_000)}
+    with small_files(50_000), pytest.raises(pywts.OutputError, match=r"m\.wts\.json: .* the old state was kept$"):
+        pywts.export(named, wts, sidecar=True)
+    assert (wts.read_bytes(), beside.read_bytes()) == old
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["m.wts", "m.wts.json"]
+
+
+def test_sidecar_that_cannot_be_named_is_told_of_with_the_wts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wts = tmp_path / "m.wts"
+    pywts.export({"old": numpy.ones(3, numpy.float32)}, wts, sidecar=True)
+    replace = os.replace
+
+    def failing(old: str, new: str) -> None:
+        if new.endswith(".json"):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        replace(old, new)
+
+    monkeypatch.setattr(os, "replace", failing)
+    with pytest.raises(pywts.OutputError, match=rf"m\.wts\.json: cannot be written: .*; {wts} is new, and a sidecar"):
+        pywts.export({"new": numpy.ones(3, numpy.float32)}, wts, sidecar=True)
+    assert pywts.open(wts, sidecar=False).names == ["new"]

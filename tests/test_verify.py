@@ -321,3 +321,15 @@ def test_whatever_name_is_read_is_compared(name: str, tmp_path: Path) -> None:
         source = save(tmp_path / "source.pt", {key: tensor(value) for key, value in values.items()})
         assert pywts.verify(one, source).equal
         assert pywts.diff(source, other).different[0].name == name
+
+
+def test_command_line_hints_at_the_options_of_the_export(source: Path, tmp_path: Path) -> None:
+    part = tmp_path / "part.wts"
+    pywts.export(source, part, rename="^=x.")
+    found = run("verify", part, source)
+    assert found.returncode == 1
+    assert "hint:     if it was exported with options that select, rename or round" in found.stdout
+    assert str(part) + ".json" not in found.stdout
+    pywts.export(source, part, rename="^=x.", sidecar=True)
+    assert f"leave the checkpoint out: then {part}.json tells" in run("verify", part, source).stdout
+    assert "hint:" not in run("verify", part, source, "--rename", "^=x.").stdout

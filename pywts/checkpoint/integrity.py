@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 
 from .._core import CoreError, file_crc32
-from ..errors import CheckpointError, shown
+from ..errors import CheckpointError, TensorError, shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
+    from typing import TypeVar
 
     from ..tensor import Tensor
+
+    T = TypeVar("T")
 
 
 def check_storages(source: str, tensors: Iterable[Tensor]) -> None:
@@ -33,10 +36,22 @@ def check_storages(source: str, tensors: Iterable[Tensor]) -> None:
             raise unreadable(source, tensor, CoreError("checksum", found, 0))
 
 
-def unreadable(source: str, tensor: Tensor, error: CoreError) -> CheckpointError:
-    """What the core found wrong with a tensor's bytes, in words."""
+def told(source: str, tensor: Tensor, read: Callable[[], T]) -> T:
+    """What a tensor's ``values`` or ``floats`` give; what the core says against it in words."""
+    try:
+        return read()
+    except CoreError as error:
+        raise unreadable(source, tensor, error) from None
+
+
+def unreadable(source: str, tensor: Tensor, error: CoreError) -> CheckpointError | TensorError:
+    """What the core found wrong with a tensor's bytes or values, in words."""
     code, index, number = error.args
     name = shown(tensor.name)
+    if code == "overflow":
+        return TensorError(
+            f"{source}: {name}, value {index}: is finite in float64 and overflows float32; clip it before it is saved"
+        )
     if code == "source_short":
         return CheckpointError(f"{source}: ends at byte {index}, within {name}; it was cut while it was read")
     if code == "source_read":

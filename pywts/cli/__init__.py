@@ -117,10 +117,12 @@ def _unwritable(error: OSError) -> int:
 
 def _answer(arguments: list[str]) -> int:
     command, rest = (arguments[0], arguments[1:]) if arguments else ("", [])
+    if command == "help" and rest:
+        command, rest = rest[0], ["--help"]
     if command in ("", "-h", "--help", "help"):
         _print_help()
         return 0 if command else 2
-    if command in ("--version", "-V"):
+    if command in ("--version", "-V", "-v"):
         from .. import __version__
 
         print(f"pywts {__version__}")

@@ -108,8 +108,8 @@ def command_parser() -> argparse.ArgumentParser:
 
 
 def _positive(text: str) -> int:
-    if not re.fullmatch(r"0*[1-9][0-9]*", text):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 on")
+    if not re.fullmatch(r"0*[1-9][0-9]{0,5}", text):
+        raise argparse.ArgumentTypeError(f"{shown(text)!r} is no number from 1 on")
     return int(text)
 
 
@@ -124,9 +124,9 @@ def _seconds(text: str) -> float:
 
 
 def _bytes(text: str) -> int:
-    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) ?([kmgt]?)(?:i?b)?", text.lower())
+    found = re.fullmatch(r"([0-9]{1,18}(?:\.[0-9]+)?) ?([kmgt]?)(?:i?b)?", text.lower())
     if found is None or not float(found[1]):
-        raise argparse.ArgumentTypeError(f"{text!r} is no size, such as 800M or 4G")
+        raise argparse.ArgumentTypeError(f"{shown(text)!r} is no size, such as 800M or 4G")
     return int(float(found[1]) * _UNITS[found[2]])
 
 

@@ -6,13 +6,18 @@ import argparse
 import sys
 
 from ..converting import convert
-from ..errors import Error, OptionError, counted, shown
+from ..errors import Error, counted, shown
 from ..options import OPTIONS
 from .arguments import Parser, add_options
-from .comparing import print_json
+from .json_output import print_error, print_json
 from .parsed import Parsed, selection_of
 
 _REPLACING = ("overwrite", "force", "durable")
+_HELP = {
+    "overwrite": "fail if OUT exists",
+    "force": "overwrite even a file of another format, or a .pt that `convert` did not write",
+}
+"""Of options that mean something else here than in ``export``, whose output is always a .wts."""
 
 
 def run(arguments: list[str]) -> int:
@@ -28,8 +33,7 @@ def run(arguments: list[str]) -> int:
     except Error as error:
         if not parsed.json:
             raise
-        print_json({"error": {"kind": type(error).__name__, "message": str(error)}})
-        return 2 if isinstance(error, OptionError) else 1
+        return print_error(error)
     if parsed.json:
         print_json(done)
         return 0
@@ -52,7 +56,8 @@ def command_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "output", metavar="OUT", help="a file whose suffix is the format: .safetensors .npz .pt .pth .wts"
     )
-    add_options(parser, [option for option in OPTIONS if option.selects or option.name in _REPLACING])
+    options = [option for option in OPTIONS if option.selects or option.name in _REPLACING]
+    add_options(parser, [option.replace(help=_HELP.get(option.name, option.help)) for option in options])
     parser.set_defaults(recipe="none")
     parser.add_argument("-q", "--quiet", action="store_true", help="print nothing but errors")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")

@@ -6,8 +6,8 @@ from argparse import ArgumentParser
 
 from ..comparing import Compared, diff
 from ..errors import counted, shown
-from .comparing import answer, both_values, listed, parser_of
 from .parsed import Parsed, selection_of
+from .two_sides import answer, both_values, listed, parser_of
 
 _ROWS = 20
 

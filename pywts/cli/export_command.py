@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from ..errors import Error, OptionError, OutputError, counted, shown
+from ..errors import Error, OutputError, counted, shown
 from ..exporting import Exported, Plan, export, plan
 from ..options import OPTIONS, Option
 from .parsed import Parsed, options_of, quickly_parsed, selection_of
@@ -44,10 +44,9 @@ def run(arguments: list[str]) -> int:
     except Error as error:
         if not parsed.json:
             raise
-        import json
+        from .json_output import print_error
 
-        print(json.dumps({"error": {"kind": type(error).__name__, "message": str(error)}}))
-        return 2 if isinstance(error, OptionError) else 1
+        return print_error(error)
     return 0
 
 
@@ -86,9 +85,9 @@ def _export(source: str, parsed: Parsed) -> Exported:
 
 def _print_exported(exported: Exported, parsed: Parsed) -> None:
     if parsed.json:
-        import json
+        from .json_output import print_json
 
-        print(json.dumps(exported.as_dict()))
+        print_json(exported)
         return
     stream = sys.stderr if parsed.output == "-" else sys.stdout
     for warning in exported.warnings:
@@ -109,9 +108,9 @@ def _print_exported(exported: Exported, parsed: Parsed) -> None:
 
 def _print_plan(planned: Plan, parsed: Parsed) -> None:
     if parsed.json:
-        import json
+        from .json_output import print_json
 
-        print(json.dumps({**planned.as_dict(), "tensors": [tensor.as_dict() for tensor in planned.tensors]}))
+        print_json(planned)
         return
     for warning in planned.warnings:
         print(f"pywts: warning: {warning}", file=sys.stderr)

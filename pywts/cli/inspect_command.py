@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import sys
 
-from ..errors import Error, OptionError
+from ..errors import Error
 from ..inspection.inspecting import inspect
 from . import complain
 from .arguments import Parser
+from .json_output import print_error, print_json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,10 +30,7 @@ def run(arguments: list[str]) -> int:
     except Error as error:
         if not parsed.json:
             raise
-        from .comparing import print_json
-
-        print_json({"error": {"kind": type(error).__name__, "message": str(error)}})
-        return 2 if isinstance(error, OptionError) else 1
+        return print_error(error)
 
 
 def command_parser() -> argparse.ArgumentParser:
@@ -78,7 +76,6 @@ def _inspected(source: str, parsed: argparse.Namespace) -> int:
 
 def _print_json(found: Inspection) -> None:
     from ..inspection.facts import SCHEMA, SCHEMA_VERSION
-    from .comparing import print_json
 
     print_json({"format": SCHEMA, "version": SCHEMA_VERSION, **found.as_dict()})
 

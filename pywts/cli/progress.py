@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from time import monotonic
 
 TYPE_CHECKING = False
@@ -20,20 +21,28 @@ class LateBar:
         self._start = monotonic()
         self._bar: Any = None
         self._task: Any = None
+        self._broken = False
 
     def __call__(self, done: int, total: int) -> None:
         if self._bar is None:
-            if monotonic() - self._start < _PATIENCE or done >= total:
+            if self._broken or monotonic() - self._start < _PATIENCE or done >= total:
                 return
             self._bar = _new_bar()
             self._task = self._bar.add_task(self._title, total=total)
-            self._bar.start()
+            try:
+                self._bar.start()
+            except OSError:  # the terminal went: no reason to give the work up
+                self.close()
+                self._broken = True
+                return
         self._bar.update(self._task, completed=done)
 
     def close(self) -> None:
         """Take the bar away."""
-        if self._bar is not None:
-            self._bar.stop()
+        bar, self._bar = self._bar, None
+        if bar is not None:
+            with suppress(OSError):
+                bar.stop()
 
 
 def _new_bar() -> Any:

@@ -20,6 +20,7 @@ from ..inspection.scan_report import (
 )
 from ..inspection.scanning import scan
 from .arguments import Formatter, Parser
+from .json_output import print_json
 
 _ROWS = 12
 _VERDICTS = (FOUND, UNREADABLE, NEEDS_CODE, CLEAN, NO_CHECKPOINT)
@@ -38,8 +39,6 @@ def run(arguments: list[str]) -> int:
     parsed = command_parser().parse_args(arguments)
     report = scan(*parsed.paths)
     if parsed.json:
-        from .comparing import print_json
-
         counts = {verdict: len(report.of(verdict)) for verdict in _VERDICTS}
         print_json({"schema": SCHEMA, "version": SCHEMA_VERSION, "counts": counts, "files": report.files})
     elif parsed.sarif:

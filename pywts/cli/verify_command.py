@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from argparse import ArgumentParser
 
 from ..comparing import Verified, verify
 from ..errors import counted, shown
-from .comparing import answer, both_values, listed, parser_of
+from ..sidecar import sidecar_path
 from .parsed import Parsed, selection_of
+from .two_sides import answer, both_values, listed, parser_of
 
 
 def run(arguments: list[str]) -> int:
@@ -42,3 +44,16 @@ def _show(result: Verified) -> None:
     if result.first is not None:
         where = "other checksum" if result.first.index is None else both_values(result.first)
         print(f"first:    {shown(result.first.tensor)}, {where}")
+    if not result.equal and result.by == "values":
+        print(f"hint:     {_hint(result)}")
+
+
+def _hint(result: Verified) -> str:
+    """What to try where a .wts is not what was expected: it does not tell with which options it was exported."""
+    options = (
+        "if it was exported with options that select, rename or round (--key, --recipe, --half ...), say them here"
+    )
+    beside = sidecar_path(result.wts)
+    if not os.path.exists(beside):
+        return f"{options}, too"
+    return f"{options}; or leave the checkpoint out: then {shown(beside, 300)} tells what it was"

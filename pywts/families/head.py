@@ -75,6 +75,13 @@ class Head:
         found = self.tensor(name)
         return found.shape if found is not None else None
 
+    def floats(self, name: str) -> list[float]:
+        """The values of such a tensor, without NumPy; meant for a few."""
+        from ..checkpoint.integrity import told
+
+        found = self.tensor(name)
+        return [] if found is None else told(self._checkpoint.name, found, found.floats)
+
     def array(self, name: str) -> Any:
         """The values of such a tensor as a NumPy float32 array."""
         found = self.tensor(name)
@@ -82,7 +89,9 @@ class Head:
             return None
         if found.numel > _LARGEST:
             raise LimitError(f"{self._checkpoint.name}: {shown(found.name)} has {found.numel} values, no yolo's has")
-        return found.values()
+        from ..checkpoint.integrity import told
+
+        return told(self._checkpoint.name, found, found.values)
 
 
 def head_of(checkpoint: Checkpoint, value: Any) -> Head | None:

@@ -75,9 +75,14 @@ _SIZES = "nsmblxtce"
 _MULTIPLES = {(0.33, 0.25): "n", (0.33, 0.5): "s", (0.67, 0.75): "m", (1.0, 1.0): "l", (1.33, 1.25): "x"}
 """yolov5's sizes by depth and width multiple."""
 
+_MOST = 1e6
+"""More than any multiple is."""
+
 _SIZES_OF_7 = {"": "v7", "x": "x", "-tiny": "t", "-w6": "w6", "-e6": "e6", "-d6": "d6", "-e6e": "e6e"}
 """By what follows yolov7 in the name of the model's description."""
 
+
+_LONGEST_SIZE = 40
 
 _LAYERS = {"5": {"Conv", "C3", "SPPF"}}
 """What the backbone of a generation's program is made of, where variants have others (ghost, transformer, v3)."""
@@ -93,7 +98,7 @@ def next_command(checkpoint: Checkpoint, weights: Any, wts: str) -> str | None:
         return None
     generation, _, program = found
     engine = wts.removesuffix(".wts") + ".engine"
-    size = _size(checkpoint, weights, generation) or "<size letter>"
+    size = _safe_size(checkpoint, weights, generation) or "<size letter>"
     return f"./{program} -s {quoted(wts)} {quoted(engine)} {size}"
 
 
@@ -143,7 +148,7 @@ def constants_of(generation: str, task: str) -> tuple[str, str, str]:
 
 def size_of(checkpoint: Checkpoint, weights: Any) -> str | None:
     """The size as the generation's program takes it: a letter for most; None where the checkpoint does not say."""
-    return _size(checkpoint, weights, generation_of(checkpoint, weights)) or None
+    return _safe_size(checkpoint, weights, generation_of(checkpoint, weights)) or None
 
 
 def generation_of(checkpoint: Checkpoint, weights: Any) -> str:
@@ -163,8 +168,15 @@ def generation_of(checkpoint: Checkpoint, weights: Any) -> str:
     return number if number in ("5", "7") else ""
 
 
+def _safe_size(checkpoint: Checkpoint, weights: Any, generation: str) -> str:
+    """The size, if it is one: what a hostile checkpoint says in its place would stand in a command for a shell."""
+    size = _size(checkpoint, weights, generation)
+    plain = size.isascii() and size.replace(" ", "").replace(".", "").replace("-", "").isalnum()
+    return size if plain and len(size) <= _LONGEST_SIZE else ""
+
+
 def _size(checkpoint: Checkpoint, weights: Any, generation: str) -> str:
-    """The size as the generation's program takes it."""
+    """The size as the generation's program takes it, if the description can be trusted."""
     yaml, description = _description(checkpoint, weights)
     stem = description.removesuffix(".yaml")
     if generation == "7":
@@ -192,7 +204,7 @@ def _layers(checkpoint: Checkpoint, weights: Any, generation: str) -> set[str]:
 
 def _size_of_5(checkpoint: Checkpoint, weights: Any, yaml: dict[str, Any]) -> str:
     depth, width = (checkpoint.plain(yaml.get(f"{kind}_multiple")) for kind in ("depth", "width"))
-    if not isinstance(depth, (int, float)) or not isinstance(width, (int, float)):
+    if not all(isinstance(value, (int, float)) and abs(value) < _MOST for value in (depth, width)):
         return ""
     head = head_of(checkpoint, weights)
     levels = len(checkpoint.sequence(yaml.get("anchors")) or ())

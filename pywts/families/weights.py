@@ -46,7 +46,9 @@ class Weights(dict[str, "Tensor | Refused"]):
             raise TensorError(f"{self.source}: has no tensor {shown(name)}" + (f"; there is {close}" if close else ""))
         if isinstance(tensor, Refused):
             raise TensorError(f"{self.source}: {shown(name)} is {tensor.kind}: {tensor.way_out}")
-        return tensor.values()
+        from ..checkpoint.integrity import told
+
+        return told(self.source, tensor, tensor.values)
 
     def attribute(self, name: str) -> Any:
         """A scalar attribute of the whole module, such as a version or a file's name; None where there is none."""

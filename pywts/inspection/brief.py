@@ -10,6 +10,7 @@ from ..tensor import Tensor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from ..checkpoint.protocol import Checkpoint
@@ -35,7 +36,13 @@ _NAMESPACES = ("Namespace", "AttrDict", "Config", "EasyDict")
 
 def brief(checkpoint: Checkpoint, value: Any) -> Any:
     """A value as None, bool, int, float, str, list and dict; whatever else it is in words between angle brackets."""
-    return _Brief(checkpoint).of(value, _DEPTH)
+    return briefs(checkpoint)(value)
+
+
+def briefs(checkpoint: Checkpoint) -> Callable[[Any], Any]:
+    """``brief`` for several values, which all together keep the bounds of one."""
+    made = _Brief(checkpoint)
+    return lambda value: made.of(value, _DEPTH)
 
 
 def text_of(value: Any) -> str | None:
@@ -44,12 +51,12 @@ def text_of(value: Any) -> str | None:
 
 
 def whole_number(value: Any) -> int | None:
-    """An integer, or a float that is one; None for anything else."""
+    """An integer of sane size, or a float that is one; None for anything else."""
     if isinstance(value, bool):
         return None
     if isinstance(value, float):
         return int(value) if value.is_integer() and abs(value) < 1e15 else None
-    return value if isinstance(value, int) else None
+    return value if isinstance(value, int) and value.bit_length() <= _BITS else None
 
 
 def number(value: Any) -> float | None:

@@ -111,7 +111,7 @@ def _numbers(head: Head | None, name: str) -> tuple[float, ...] | None:
     found = head.tensor(name) if head is not None else None
     if found is None or len(found.shape) != 1 or not 0 < found.numel <= _MOST_LEVELS:
         return None
-    return tuple(found.floats())
+    return tuple(head.floats(name)) if head is not None else None
 
 
 def _anchors(
@@ -119,11 +119,11 @@ def _anchors(
 ) -> tuple[tuple[tuple[float, ...], ...] | None, int | None]:
     """In pixels, by stride, and how many there are at each."""
     found = head.tensor("anchors") if head is not None and "anchors" in head.buffers else None
-    if found is None or strides is None or len(found.shape) != 3 or found.shape[0] != len(strides):
+    if head is None or found is None or strides is None or len(found.shape) != 3 or found.shape[0] != len(strides):
         return None, None
     if found.shape[2] != 2 or found.shape[1] > _MOST_LEVELS:
         return None, None
-    values = found.floats()
+    values = head.floats("anchors")
     step = 2 * found.shape[1]
     rows = (values[at : at + step] for at in range(0, len(values), step))
     pixels = tuple(tuple(round(value * stride, 4) for value in row) for row, stride in zip(rows, strides, strict=True))

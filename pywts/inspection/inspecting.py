@@ -7,9 +7,11 @@ import os
 from ..checkpoint.choosing import choose
 from ..checkpoint.uncollected import Uncollected
 from ..destination import looks_like_wts
-from ..errors import CheckpointError, Error, SelectionError, near, shown
+from ..errors import CheckpointError, Error, LimitError, SelectionError, near, shown
 from ..exporting import open_source, path_of
+from ..layout import check_expansion
 from ..limits import DEFAULT_LIMITS, Limits
+from ..tensor import Tensor
 from .container import describe_container
 from .cpp_side import describe_cpp_side
 from .facts import Inspection, Model, TensorFacts
@@ -61,23 +63,39 @@ def _inspect(source: Any, key: str, check: bool, statistics: bool | Iterable[str
             from .checking import check_container
 
             found = found.replace(container=found.container.replace(check=check_container(checkpoint, found.container)))
+        names = None if isinstance(statistics, bool) else _existing(found, statistics)
         if statistics is not False and chosen is not None:
-            from .statistics import with_statistics
-
-            names = None if statistics is True else _existing(found, statistics)
-            found = found.replace(tensors=with_statistics(checkpoint.name, chosen.state.items, found.tensors, names))
+            found = _with_statistics(found, checkpoint, chosen, names)
         return found
     finally:
         checkpoint.close()
 
 
+def _with_statistics(
+    found: Inspection, checkpoint: Checkpoint, chosen: Chosen, names: frozenset[str] | None
+) -> Inspection:
+    """With the figures of all tensors, or of some; a problem where views make too much of the bytes that are there."""
+    from .statistics import with_statistics
+
+    items = chosen.state.items
+    if checkpoint.inert:
+        wanted = [item for item in items if isinstance(item, Tensor) and (names is None or item.name in names)]
+        try:
+            check_expansion(checkpoint.name, wanted, checkpoint.limits)
+        except LimitError as error:
+            return found.replace(problems=(*found.problems, str(error)))
+    return found.replace(tensors=with_statistics(checkpoint.name, items, found.tensors, names))
+
+
 def _existing(found: Inspection, names: Iterable[str]) -> frozenset[str]:
     """The names, all of which must be there."""
     wanted = (names,) if isinstance(names, str) else tuple(names)
-    there = [tensor.name for tensor in found.tensors]
+    there = {tensor.name: None for tensor in found.tensors}
     for name in wanted:
         if name not in there:
-            close = ", ".join(map(shown, near(name, there)))
+            if found.model is None and found.problems:
+                raise SelectionError(found.problems[0])
+            close = ", ".join(map(shown, near(name, list(there))))
             raise SelectionError(
                 f"{found.source}: has no tensor {shown(name)}" + (f"; there is {close}" if close else "")
             )
@@ -144,7 +162,6 @@ def _shapeless(checkpoint: Checkpoint, chosen: Chosen) -> frozenset[str]:
     if checkpoint.kind != ".wts":
         return frozenset()
     from ..reading import WtsStorage
-    from ..tensor import Tensor
 
     return frozenset(
         item.name

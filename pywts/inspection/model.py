@@ -27,6 +27,9 @@ _DEEPEST = 64
 """Levels of the tree; what lies deeper is counted there."""
 
 _MOST_MODULES = 100_000
+_MOST_TRANSIENT = 100_000
+_MOST_LETTERS = 1 << 25
+"""In all paths of a tree that is made of names; those may be long, and each stands once more at every level."""
 
 
 def describe_model(
@@ -88,30 +91,19 @@ class _Records:
             self.classes = {path: (name, "", None) for path, name in islice(checkpoint.classes.items(), _MOST_MODULES)}
 
     def _walk(self, root: Any) -> None:
-        checkpoint = self._checkpoint
-        first: dict[Any, str] = {}
+        known: dict[Any, _Record] = {}  # a module may be shared by many
         waiting = [(root, "")]
         while waiting and len(self.classes) < _MOST_MODULES:
             module, path = waiting.pop()
-            attributes = checkpoint.attributes(module) or {}
-            parameters, buffers, children = (checkpoint.mapping(attributes.get(table)) or {} for table in TABLES)
-            about = _about(checkpoint, attributes)
-            same = first.get(module)
-            first.setdefault(module, path)
-            self.classes[path] = (checkpoint.class_name(module), about, same)
+            first = known.get(module)
+            record = known[module] = first or _Record(self._checkpoint, module, path)
+            self.classes[path] = (record.class_name, record.about, record.path if first is not None else None)
             prefix = f"{path}." if path else ""
-            lost = checkpoint.sequence(attributes.get("_non_persistent_buffers_set")) or ()
-            transient = {checkpoint.plain(name) for name in lost}
-            for name, value in parameters.items():
-                self.kinds[f"{prefix}{name}"] = ("parameter", checkpoint.trainable(value))
-            for name, value in buffers.items():
-                if name not in transient:
-                    self.kinds[f"{prefix}{name}"] = ("buffer", None)
-                elif checkpoint.plain(value) is not None:
-                    self.transient.append(f"{prefix}{name}")
-            kept = [(name, child) for name, child in children.items() if checkpoint.plain(child) is not None]
-            self._children[path] = [str(name) for name, _ in kept]
-            waiting += [(child, f"{prefix}{name}") for name, child in reversed(kept)]
+            self.kinds.update((f"{prefix}{name}", kind) for name, kind in record.kinds)
+            room = max(_MOST_TRANSIENT - len(self.transient), 0)  # no walk before this one has counted them
+            self.transient += [f"{prefix}{name}" for name in record.transient[:room]]
+            self._children[path] = record.names
+            waiting += [(child, f"{prefix}{name}") for name, child in reversed(record.children)]
 
     def fused(self) -> bool | None:
         """Told by the layers of yolo models, which hold a convolution ``conv`` and, until they are fused, ``bn``."""
@@ -125,7 +117,27 @@ class _Records:
         return not any("bn" in children for children in layers)
 
 
-_CONVOLUTIONS = ("in_channels", "out_channels", "kernel_size", "stride", "groups")
+class _Record:
+    """What one module's record says, wherever in the tree it stands."""
+
+    def __init__(self, checkpoint: Checkpoint, module: Any, path: str) -> None:
+        attributes = checkpoint.attributes(module) or {}
+        parameters, buffers, children = (checkpoint.mapping(attributes.get(table)) or {} for table in TABLES)
+        lost = checkpoint.sequence(attributes.get("_non_persistent_buffers_set")) or ()
+        transient = {checkpoint.plain(name) for name in lost}
+        self.path = path
+        """where it was met first"""
+        self.class_name = checkpoint.class_name(module)
+        self.about = _about(checkpoint, attributes)
+        self.kinds: list[tuple[str, tuple[str, bool | None]]] = [
+            *((name, ("parameter", checkpoint.trainable(value))) for name, value in parameters.items()),
+            *((name, ("buffer", None)) for name in buffers if name not in transient),
+        ]
+        self.transient = [
+            name for name, value in buffers.items() if name in transient and checkpoint.plain(value) is not None
+        ]
+        self.children = [(name, child) for name, child in children.items() if checkpoint.plain(child) is not None]
+        self.names = [str(name) for name, _ in self.children]
 
 
 def _about(checkpoint: Checkpoint, attributes: dict[str, Any]) -> str:
@@ -136,10 +148,12 @@ def _about(checkpoint: Checkpoint, attributes: dict[str, Any]) -> str:
         values = [attributes.get(name)] if items is None else items[:4]
         return [whole_number(checkpoint.plain(value)) for value in values]
 
+    def size(name: str) -> Any:
+        return next(iter(sizes(name)), None)
+
     if "in_channels" in attributes and "kernel_size" in attributes:
-        (before,), (after,) = sizes("in_channels")[:1], sizes("out_channels")[:1]
+        before, after, groups = size("in_channels"), size("out_channels"), size("groups")
         kernel, stride = sizes("kernel_size"), sizes("stride")
-        (groups,) = sizes("groups")[:1]
         if None in (before, after, *kernel, *stride):
             return ""
         about = f"{before} -> {after}, {'x'.join(map(str, kernel))}"
@@ -147,10 +161,10 @@ def _about(checkpoint: Checkpoint, attributes: dict[str, Any]) -> str:
         return about + (f", {groups} groups" if groups not in (1, None) else "")
     for before_name, after_name in (("in_features", "out_features"), ("num_embeddings", "embedding_dim")):
         if before_name in attributes and after_name in attributes:
-            (before,), (after,) = sizes(before_name)[:1], sizes(after_name)[:1]
+            before, after = size(before_name), size(after_name)
             return f"{before} -> {after}" if None not in (before, after) else ""
     if "num_features" in attributes:
-        (count,) = sizes("num_features")[:1]
+        count = size("num_features")
         return str(count) if count is not None else ""
     return ""
 
@@ -274,6 +288,7 @@ def _tree(tensors: tuple[TensorFacts, ...], records: _Records) -> tuple[Module, 
     for path in records.classes:
         if path:
             sums[path] = _Sums(path.rpartition(".")[0], path.count(".") + 1)
+    letters = 0
     for tensor in tensors:
         parts = tensor.name.split(".", _DEEPEST)[:-1]
         path = ""
@@ -283,7 +298,8 @@ def _tree(tensors: tuple[TensorFacts, ...], records: _Records) -> tuple[Module, 
                 path = f"{path}.{parts[depth - 1]}" if path else parts[0] or "."
             held = sums.get(path)
             if held is None:
-                if len(sums) >= _MOST_MODULES:
+                letters += len(path)
+                if len(sums) >= _MOST_MODULES or letters > _MOST_LETTERS:
                     break
                 held = sums[path] = _Sums(parent, depth)
             held.tensors += 1

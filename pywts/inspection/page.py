@@ -6,6 +6,7 @@ import os
 import sys
 from math import inf
 
+from ..destination import write_text
 from ..errors import OutputError, shown
 from ..pages import render
 from ..words import bytes_in_words, shape_in_words
@@ -46,13 +47,9 @@ def write_page(found: Inspection, path: str) -> None:
         if sys.stdout is not None:  # closed
             sys.stdout.write(page)
         return
-    try:
-        if os.path.isfile(path) and not _is_page(path):
-            raise OutputError(f"{path}: exists and is no page; name another file, or remove it first")
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(page)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror}") from None
+    if os.path.isfile(path) and not _is_page(path):
+        raise OutputError(f"{path}: exists and is no page; name another file, or remove it first")
+    write_text(path, page, "--html")
 
 
 def page_of(found: Inspection) -> str:
@@ -93,8 +90,11 @@ def page_of(found: Inspection) -> str:
 
 
 def _is_page(path: str) -> bool:
-    with open(path, "rb") as file:
-        head = file.read(64)
+    try:
+        with open(path, "rb") as file:
+            head = file.read(64)
+    except OSError as error:
+        raise OutputError(f"{path}: exists and cannot be read: {error.strerror}; name another file") from None
     return not head.strip() or head.lstrip().lower().startswith(b"<!doctype html")
 
 

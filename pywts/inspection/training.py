@@ -8,11 +8,12 @@ from .._core import CoreError
 from ..checkpoint.choosing import EMA_KEYS
 from ..errors import Error
 from ..tensor import ITEM_SIZES, Tensor
-from .brief import brief, number, options, scalar, text_of, whole_number
+from .brief import brief, briefs, number, options, scalar, text_of, whole_number
 from .facts import Entry, Optimizer, Training
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from ..checkpoint.choosing import Chosen
@@ -24,7 +25,7 @@ _SCALERS = ("scaler", "amp_scaler", "grad_scaler", "native_amp_scaling")
 _RESULTS = ("train_results", "training_results")
 _MOST_ENTRIES = 500
 _MOST_STATES = 400_000
-"""Tensors of an optimizer's state that are summed up."""
+"""Entries of an optimizer's state that are looked at."""
 
 _SHAPES_OF_GROUPS = (
     ({"betas", "amsgrad"}, "Adam or AdamW"),
@@ -169,7 +170,7 @@ def _state(
     told: _Told, bare: bool, epoch: int | None, optimizer: Optimizer | None, ema: bool | None, chosen: Chosen | None
 ) -> tuple[str, str]:
     """Stripped or in training, and what that means; only what the entries say together."""
-    if bare:
+    if bare and chosen is not None:
         return "weights alone", "The file holds weights and nothing of their training."
     keys = [key for key in _OPTIMIZERS if key in told.raw]
     taken = f" An export takes the averaged weights, {chosen.path}." if chosen and ema else ""
@@ -191,6 +192,8 @@ def _state(
             "unknown",
             "It has a trainer's entries and no optimizer's state: no training can be resumed from it." + taken,
         )
+    if chosen is None:
+        return "unknown", "No weights were taken, and there is nothing of a training."
     return "weights alone", "The file holds weights and next to nothing of their training." + taken
 
 
@@ -208,7 +211,10 @@ def _optimizer(checkpoint: Checkpoint, value: Any) -> Optimizer | None:
             kind = checkpoint.class_name(value)
         if not held or "param_groups" not in held:
             return None
-        groups = tuple(_group(checkpoint, group) for group in (checkpoint.sequence(held["param_groups"]) or [])[:64])
+        short = briefs(checkpoint)
+        groups = tuple(
+            _group(checkpoint, group, short) for group in (checkpoint.sequence(held["param_groups"]) or [])[:64]
+        )
         tensors, values, size = _state_size(checkpoint, held.get("state"))
     except Error:
         return None
@@ -217,20 +223,22 @@ def _optimizer(checkpoint: Checkpoint, value: Any) -> Optimizer | None:
     return Optimizer(kind, groups, tensors, values, size)
 
 
-def _group(checkpoint: Checkpoint, group: Any) -> dict[str, Any]:
+def _group(checkpoint: Checkpoint, group: Any, short: Callable[[Any], Any]) -> dict[str, Any]:
     entries = checkpoint.mapping(group) or {}
-    result = {str(key): brief(checkpoint, value) for key, value in islice(entries.items(), 64) if key != "params"}
+    result = {str(key): short(value) for key, value in islice(entries.items(), 64) if key != "params"}
     result["params"] = len(checkpoint.sequence(entries.get("params")) or ())
     return result
 
 
 def _state_size(checkpoint: Checkpoint, state: Any) -> tuple[int, int, int]:
     """Tensors, elements and bytes of what an optimizer keeps for each parameter."""
-    tensors = values = size = 0
+    looked = tensors = values = size = 0
     for moments in (checkpoint.mapping(state) or {}).values():
-        for moment in (checkpoint.mapping(moments) or {}).values():
-            if tensors >= _MOST_STATES:
-                break
+        entries = checkpoint.mapping(moments) or {}
+        looked += 1 + len(entries)  # all of them may be one and the same
+        if looked > _MOST_STATES:
+            break
+        for moment in entries.values():
             if not checkpoint.is_tensor(moment):
                 continue
             found = checkpoint.tensor(moment, "")

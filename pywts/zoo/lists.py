@@ -92,13 +92,20 @@ def _json_rows(path: str, text: str) -> Iterator[tuple[int, dict[str, Any]]]:
         if not isinstance(row, dict) or not isinstance(row.get("options", {}), dict):
             raise OptionError(f"{shown(path, 300)}:{number}: is neither a path nor an object with a source")
         options = row.pop("options", {})
+        twice = next((name for name in ("source", "output", *row) if name in options), None)
+        if twice is not None:
+            raise OptionError(
+                f"{shown(path, 300)}:{number}: {shown(twice)} is no option, or stands beside options, too"
+            )
         yield number, {**row, **options}
 
 
 def _row(place: str, folder: str, cells: dict[str, Any]) -> Row:
     source, output = cells.pop("source", None), cells.pop("output", None)
-    if not isinstance(source, str) or not source or "\0" in source:
+    if not isinstance(source, str) or not source:
         raise OptionError(f"{place}: has no source")
+    if not _can_be_a_path(source):
+        raise OptionError(f"{place}: the source {shown(source)!r} is no path")
     source = storage.without_file_scheme(source)
     if output is not None:
         output = _output(place, output)
@@ -113,11 +120,19 @@ def _row(place: str, folder: str, cells: dict[str, Any]) -> Row:
 
 
 def _output(place: str, output: object) -> str:
-    if isinstance(output, str) and "\0" not in output and {"..", ""}.isdisjoint(output.split("/")):
+    if isinstance(output, str) and _can_be_a_path(output) and {"..", ""}.isdisjoint(output.split("/")):
         path = posixpath.normpath(output)
         if path != ".":
             return path
     raise OptionError(f"{place}: the output {shown(output)!r} is no path below OUT")
+
+
+def _can_be_a_path(text: str) -> bool:
+    """Whether a system takes it; JSON may hold halves of characters, which are no bytes."""
+    try:
+        return b"\0" not in os.fsencode(text)
+    except UnicodeEncodeError:
+        return False
 
 
 def _value(place: str, name: str, value: Any) -> tuple[str, Any]:

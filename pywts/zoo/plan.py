@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from ..destination import default_path
-from ..errors import CheckpointError, Error, OptionError, shown
+from ..errors import CheckpointError, OptionError, shown
 from ..exporting import plan
 from ..options import OPTIONS, SELECTING
 from ..records import Record
@@ -98,7 +98,7 @@ def make_plan(
     found, skipped = discover(sources, match, ignore, out)
     jobs: list[Job] = []
     unchanged: list[Job] = []
-    for item, output in zip(found, _outputs(found), strict=True):
+    for item, output in zip(found, outputs_of(found), strict=True):
         try:
             facts = storage.facts_of(item.files)
         except CheckpointError:
@@ -129,7 +129,7 @@ def _named(value: Any) -> str:
     return f"{getattr(value, '__module__', '')}.{getattr(value, '__qualname__', type(value).__qualname__)}"
 
 
-def _outputs(found: list[Found]) -> list[str]:
+def outputs_of(found: list[Found]) -> list[str]:
     """Where each checkpoint goes; two on one place are an error."""
     outputs = [item.output or default_path(item.name) for item in found]
     for item, output in zip(found, outputs, strict=True):  # an object in a bucket may be called anything
@@ -185,5 +185,5 @@ def _output_size(job: Job, limits: Limits) -> int:
         return int(job.size * _TEXT_PER_BYTE)
     try:
         return plan(job.source, limits=limits, **{name: job.options[name] for name in SELECTING}).bytes
-    except Error:
+    except Exception:  # its task will say what is wrong, also with a recipe of the caller's own
         return 0

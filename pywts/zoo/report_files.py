@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+from ..destination import write_text
 from ..errors import OptionError, OutputError, shown
 from ..words import bytes_in_words
 
@@ -28,10 +29,9 @@ def write_report(report: BatchReport, path: str) -> None:
     text = _writer(path)(report)
     try:
         os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
-        with open(path, "w", encoding="utf-8", errors="backslashreplace", newline="") as file:
-            file.write(text)
     except OSError as error:
         raise OutputError(f"{path}: cannot be written: {error.strerror}") from None
+    write_text(path, text, "--report")
 
 
 def _writer(path: str) -> Callable[[BatchReport], str]:

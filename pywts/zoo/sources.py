@@ -152,6 +152,22 @@ class _Search:
 
     def _folder(self, path: str, prefix: str) -> None:
         """Everything below a folder; real folders go before links, and none is entered twice."""
+        inside = [self._entries(path, prefix)]  # of the folders that are open: they may nest deeper than calls can
+        while inside:
+            entry, name = next(inside[-1], (None, ""))
+            if entry is None:
+                inside.pop()
+            elif self._ignored(name):
+                continue
+            elif not os.path.isdir(entry):  # which knows no errors, such as of a link to itself
+                self._file(entry.path, name)
+            elif entry.name.startswith("."):
+                self._skipped.append(Skipped(entry.path, "a hidden folder"))
+            else:
+                inside.append(self._entries(entry.path, name))
+
+    def _entries(self, path: str, prefix: str) -> Iterator[tuple[os.DirEntry[str], str]]:
+        """What lies in a folder, each with its name; nothing where it was entered before, or is a model of the hub."""
         identity = _identity(path)
         if identity is None or identity in self._folders or (identity == self._out and prefix):
             return
@@ -161,21 +177,11 @@ class _Search:
                 entries = sorted(scanned, key=lambda entry: (entry.is_symlink(), entry.name))
         except OSError as error:
             raise _unlisted(path, error) from None
-        names = {entry.name for entry in entries}
-        if os.path.basename(path).startswith("models--") and "snapshots" in names:
+        if os.path.basename(path).startswith("models--") and any(entry.name == "snapshots" for entry in entries):
             self._hub_model(path, prefix)
             return
         for entry in entries:
-            name = posixpath.join(prefix, entry.name)
-            if self._ignored(name):
-                continue
-            if os.path.isdir(entry):  # which knows no errors, such as of a link to itself
-                if entry.name.startswith("."):
-                    self._skipped.append(Skipped(entry.path, "a hidden folder"))
-                else:
-                    self._folder(entry.path, name)
-            else:
-                self._file(entry.path, name)
+            yield entry, posixpath.join(prefix, entry.name)
 
     def _hub_model(self, path: str, prefix: str) -> None:
         """A model in the cache of huggingface_hub: its snapshots are links to blobs, its refs name the current ones."""
@@ -259,6 +265,7 @@ class _Search:
             whole = item.replace(files=(source, *shards))
             sharded.update(dict.fromkeys((source, *shards), whole))
         models: list[Found] = []
+        added: set[int] = set()  # by their ids: all shards of a model are given the same
         for item in found:
             model = sharded.get(item.source)
             if model is None:
@@ -274,7 +281,8 @@ class _Search:
                     options=item.options,
                 )
                 sharded.update(dict.fromkeys(model.files, model))
-            if model not in models:
+            if id(model) not in added:
+                added.add(id(model))
                 models.append(model)
         return models
 

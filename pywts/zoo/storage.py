@@ -21,6 +21,7 @@ from ..records import Record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
+    from io import FileIO
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
@@ -159,15 +160,15 @@ def local_copy(files: tuple[str, ...]) -> Iterator[str]:
         places = [os.path.join(folder, name_of(url) or "checkpoint") for url in files]
         for url, place in zip(files, places, strict=True):
             if sys.platform == "linux":
-                file = opened.enter_context(tempfile.TemporaryFile())
+                file = opened.enter_context(tempfile.TemporaryFile(buffering=0))
                 os.symlink(f"/proc/{os.getpid()}/fd/{file.fileno()}", place)
             else:
-                file = opened.enter_context(open(place, "w+b"))
+                file = opened.enter_context(open(place, "w+b", buffering=0))
             _download(url, file)
         yield places[0]
 
 
-def _download(url: str, file: BinaryIO) -> None:
+def _download(url: str, file: FileIO) -> None:
     """Copy a file, block by block; after an error go on where it stopped, if the server gives parts of a file."""
     system, path = filesystem(url)
     parts = True
@@ -182,7 +183,7 @@ def _download(url: str, file: BinaryIO) -> None:
                 file.truncate()
             try:
                 while block := remote.read(_BLOCK):
-                    file.write(block)
+                    _keep(file, block)
             except ValueError:
                 parts = False  # of HTTP, by a server without ranges
                 raise
@@ -191,7 +192,19 @@ def _download(url: str, file: BinaryIO) -> None:
                 raise OSError(f"ended after {file.tell()} of {size} bytes")
 
     patiently(copy, url, CheckpointError)
-    file.flush()
+
+
+def _keep(file: FileIO, block: bytes) -> None:
+    """Write a block of a copy. Raises CheckpointError: asking the server again would not change it."""
+    left = memoryview(block)
+    try:
+        while left:
+            left = left[file.write(left) :]
+    except OSError as error:
+        raise CheckpointError(
+            f"{tempfile.gettempdir()}: a copy cannot be kept there: {_reason(error)}; make room, or name another "
+            "folder with TMPDIR"
+        ) from None
 
 
 # ----------------------------------------------------------------------------------------------------- to be written
@@ -221,7 +234,9 @@ def size_and_time(place: str) -> tuple[int, int | None] | None:
             return int(system.info(path)["size"]), None
         status = os.stat(place)
         return status.st_size, status.st_mtime_ns
-    except OSError:
+    except Error:
+        raise
+    except Exception:  # of a URL every client has its own, and some tell no size
         return None
 
 

@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import resource
 import signal
+import sys
 import threading
 from concurrent.futures import TimeoutError as TooLate
 from concurrent.futures.process import BrokenProcessPool
@@ -111,7 +112,9 @@ def _begin(max_memory: int | None) -> None:
     os.setpgid(0, 0)  # Ctrl-C is for the batch, which lets its workers finish; their children would take it, too
     threading.Thread(target=_end_with_the_batch, daemon=True).start()
     if max_memory is not None:
-        resource.setrlimit(resource.RLIMIT_DATA, (max_memory, max_memory))
+        hard = resource.getrlimit(resource.RLIMIT_DATA)[1]  # what nobody may go over, and who tries is refused
+        most = min(max_memory, sys.maxsize if hard == resource.RLIM_INFINITY else hard)
+        resource.setrlimit(resource.RLIMIT_DATA, (most, most))
 
 
 def _end_with_the_batch() -> None:

@@ -8,6 +8,7 @@ from ..errors import Error
 from ..options import OPTIONS
 from . import complain
 from .arguments import Parser, add_options
+from .json_output import print_error, print_json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def answer(parsed: Parsed, compare: Callable[[], Verified | Compared], show: Cal
         result = compare()
     except Error as error:
         if parsed.json:
-            print_json({"error": {"kind": type(error).__name__, "message": str(error)}})
+            print_error(error)
         else:
             complain(error)
         return UNREADABLE
@@ -47,27 +48,6 @@ def answer(parsed: Parsed, compare: Callable[[], Verified | Compared], show: Cal
     elif not parsed.quiet:
         show(result)
     return SAME if result.equal else DIFFERENT
-
-
-def print_json(value: Any) -> None:
-    """Print a record as JSON; numbers that JSON lacks become text: "inf", "nan"."""
-    import json
-
-    print(json.dumps(_plain(value)))
-
-
-def _plain(value: Any) -> Any:
-    from ..records import Record
-
-    if isinstance(value, Record):
-        return _plain(value.as_dict())
-    if isinstance(value, dict):
-        return {key: _plain(part) for key, part in value.items()}
-    if isinstance(value, (tuple, list)):
-        return [_plain(part) for part in value]
-    if isinstance(value, float) and not abs(value) < float("inf"):
-        return str(value)
-    return value
 
 
 def both_values(first: Difference) -> str:
