@@ -110,14 +110,15 @@ def state_dict_of_module(checkpoint: Checkpoint, module: Any) -> StateDict:
             raise LimitError(f"{checkpoint.name}: names longer than the limit of {limits.name_length}: {shown(prefix)}")
         if len(path) == _CYCLE and any(checkpoint.same(current, ancestor) for ancestor in path):
             raise CheckpointError(f"{checkpoint.name}: module {shown(prefix)} contains itself")
-        if current not in known:
-            known[current] = checkpoint.usual_parts(current) or _parts(checkpoint, current, prefix)
-            looked_at += known[current][3]
+        parts = known.get(current)
+        if parts is None:
+            parts = known[current] = checkpoint.usual_parts(current) or _parts(checkpoint, current, prefix)
+            looked_at += parts[3]
             if looked_at > limits.nodes:  # a table that is shared, and full of None, would be looked at without end
                 raise LimitError(f"{checkpoint.name}: more than {limits.nodes} entries in the tables of its modules")
-            if not (known[current][0] or known[current][1]):
+            if not (parts[0] or parts[1]):
                 _not_packed(checkpoint, current, prefix)
-        tensors, children, has_hooks, _ = known[current]
+        tensors, children, has_hooks, _ = parts
         for name, value in tensors:
             names.append(prefix + name)
             values.append(value)
