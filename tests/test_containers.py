@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import lzma
 import pickle
 import random
 import struct
@@ -352,14 +353,20 @@ FOREIGN = {
     "docx": (archive(File("[Content_Types].xml", b"")), "office document"),
     "cut zip": (checkpoint(beside(NONE))[:200], "directory is missing"),
     "cut legacy": (legacy(beside(NONE))[:200], "cut short|STOP"),
-    "noise": (random.Random(1).randbytes(4096), "no checkpoint that pywts knows; it begins with the bytes"),
+    "noise": (random.Random(1).randbytes(4096), "no checkpoint that pywts knows; it begins with .*; name the"),
     "shard of torch.distributed": (archive(File("a/0", bytes(99))) + checkpoint(beside(NONE)), "dcp_to_torch FOLDER"),
     "zip and more": (checkpoint(beside(NONE)) + b"<html>", "goes on for 6 bytes after the end of its zip archive"),
     "objects of NumPy": (
         b"\x93NUMPY\x01\x00v\x00{'descr': '|O', 'fortran_order': False, 'shape': (), }",
         "allow_pickle",
     ),
+    "objects of NumPy and Python 2": (
+        b"\x93NUMPY\x01\x00v\x00{'descr': '|O8', 'fortran_order': False, 'shape': (2,), }",
+        "allow_pickle",
+    ),
     "zlib": (zlib.compress(b"\x80\x04N." * 99), "zlib data"),
+    "lzma": (lzma.compress(b"\x80\x04N." * 99, lzma.FORMAT_ALONE), "unlzma"),
+    "old joblib": (b"ZF0x3c                " + zlib.compress(b"\x80\x02N."), "joblib before 0.10"),
     "joblib": (b"\x80\x04\x95\x10\x00\x00\x00\x00\x00\x00\x00\x8c\x13joblib.numpy_pickle\x94", "joblib"),
 }
 
