@@ -302,6 +302,19 @@ def test_pickled_arrays_of_any_layout(protocol: int, tmp_path: Path) -> None:
     assert exported(path) == expected
 
 
+def test_arrays_pickled_before_numpy_1(tmp_path: Path) -> None:
+    """As NumPy still loads them: another function, and a state without a version."""
+    dtype = b"cnumpy\ndtype\nU\x02f4K\x00K\x01\x87R(U\x01<NNJ\xff\xff\xff\xffJ\xff\xff\xff\xfftb"
+    values = struct.pack("<2f", *GOOD[:2])
+    state = b"(K\x02\x85" + dtype + b"\x89U" + bytes([len(values)]) + values + b"tb"
+    array = b"cnumpy.core._internal\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R" + state
+    data = b"\x80\x02}U\x04good" + array + b"s."
+    assert pickle.loads(data, encoding="latin-1")["good"].tolist() == list(GOOD[:2])
+    path = written(tmp_path, data)
+    assert exported(path) == {"good": list(GOOD[:2])}
+    assert pywts.scan(path).clean
+
+
 # ------------------------------------------------------------------------------------------------ what is no checkpoint
 
 
