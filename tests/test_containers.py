@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import lzma
 import pickle
 import random
 import struct
@@ -301,6 +302,19 @@ def test_pickled_arrays_of_any_layout(protocol: int, tmp_path: Path) -> None:
     assert exported(path) == expected
 
 
+def test_arrays_pickled_before_numpy_1(tmp_path: Path) -> None:
+    """As NumPy still loads them: another function, and a state without a version."""
+    dtype = b"cnumpy\ndtype\nU\x02f4K\x00K\x01\x87R(U\x01<NNJ\xff\xff\xff\xffJ\xff\xff\xff\xfftb"
+    values = struct.pack("<2f", *GOOD[:2])
+    state = b"(K\x02\x85" + dtype + b"\x89U" + bytes([len(values)]) + values + b"tb"
+    array = b"cnumpy.core._internal\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R" + state
+    data = b"\x80\x02}U\x04good" + array + b"s."
+    assert pickle.loads(data, encoding="latin-1")["good"].tolist() == list(GOOD[:2])
+    path = written(tmp_path, data)
+    assert exported(path) == {"good": list(GOOD[:2])}
+    assert pywts.scan(path).clean
+
+
 # ------------------------------------------------------------------------------------------------ what is no checkpoint
 
 
@@ -352,14 +366,20 @@ FOREIGN = {
     "docx": (archive(File("[Content_Types].xml", b"")), "office document"),
     "cut zip": (checkpoint(beside(NONE))[:200], "directory is missing"),
     "cut legacy": (legacy(beside(NONE))[:200], "cut short|STOP"),
-    "noise": (random.Random(1).randbytes(4096), "no checkpoint that pywts knows; it begins with the bytes"),
+    "noise": (random.Random(1).randbytes(4096), "no checkpoint that pywts knows; it begins with .*; name the"),
     "shard of torch.distributed": (archive(File("a/0", bytes(99))) + checkpoint(beside(NONE)), "dcp_to_torch FOLDER"),
     "zip and more": (checkpoint(beside(NONE)) + b"<html>", "goes on for 6 bytes after the end of its zip archive"),
     "objects of NumPy": (
         b"\x93NUMPY\x01\x00v\x00{'descr': '|O', 'fortran_order': False, 'shape': (), }",
         "allow_pickle",
     ),
+    "objects of NumPy and Python 2": (
+        b"\x93NUMPY\x01\x00v\x00{'descr': '|O8', 'fortran_order': False, 'shape': (2,), }",
+        "allow_pickle",
+    ),
     "zlib": (zlib.compress(b"\x80\x04N." * 99), "zlib data"),
+    "lzma": (lzma.compress(b"\x80\x04N." * 99, lzma.FORMAT_ALONE), "unlzma"),
+    "old joblib": (b"ZF0x3c                " + zlib.compress(b"\x80\x02N."), "joblib before 0.10"),
     "joblib": (b"\x80\x04\x95\x10\x00\x00\x00\x00\x00\x00\x00\x8c\x13joblib.numpy_pickle\x94", "joblib"),
 }
 

@@ -43,6 +43,7 @@ from checkpoints import module, save
 from checkpoints import tensor as saved_tensor
 
 import pywts
+from pywts.checkpoint.files import SourceFile
 from pywts.cli import main
 from pywts.inspection.scan_report import ScannedFile
 
@@ -487,11 +488,37 @@ def test_archive_that_lies_is_never_clean(name: str, tmp_path: Path) -> None:
     assert found.problems or found.verdict == "found"
 
 
-@pytest.mark.parametrize("name", ["wrong_checksum", "encrypted_by_its_flag", "name_twice", "no_directory"])
+@pytest.mark.parametrize("name", ZIPS)
 def test_content_of_an_archive_that_lies_is_told_all_the_same(name: str, tmp_path: Path) -> None:
     found = scanned(tmp_path, ZIPS[name])
     assert ("os.system", "reduce") in told(found)
     assert found.problems
+
+
+def test_headers_that_lie_in_each_other_are_not_each_read_to_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    header = archive(File("a", b""))[:31]
+    (tmp_path / "it.pt").write_bytes((header + b"(c") * 300 + b"x" * (4 << 20))
+    read = 0
+    original = SourceFile.read
+
+    def counted(self: SourceFile, offset: int, size: int) -> bytes:
+        nonlocal read
+        read += size
+        return original(self, offset, size)
+
+    monkeypatch.setattr(SourceFile, "read", counted)
+    monkeypatch.setattr("pywts.inspection.unpacking._SEARCHED", 16 << 20)
+    found = scanned(tmp_path / "it.pt")
+    assert any("searched for by their headers" in problem.message for problem in found.problems)
+    assert read < 64 << 20
+
+
+def test_deflated_content_of_an_archive_without_a_directory_is_told(tmp_path: Path) -> None:
+    data = _zip(it__data_pkl=HARM)
+    found = scanned(tmp_path, data[: data.index(b"PK\x01\x02")])
+    assert ("os.system", "reduce") in told(found)
 
 
 def _zip(**files: bytes) -> bytes:
@@ -693,12 +720,41 @@ def test_archive_without_pickles_is_no_checkpoint(tmp_path: Path) -> None:
     assert scanned(tmp_path / "notes.zip").verdict == "unreadable"
 
 
+PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + bytes(40)
+
+
+@pytest.mark.parametrize("data", [PNG, archive(File("it/results.png", PNG))], ids=["itself", "in an archive"])
+def test_image_is_no_pickle_with_a_persistent_id(data: bytes, tmp_path: Path) -> None:
+    """The first opcodes of a PNG: False, and a persistent id up to the end of the line."""
+    assert told(scanned(tmp_path, data, "results.png")) == set()
+
+
+def test_import_of_a_broken_text_is_found_where_the_name_promises_a_pickle(tmp_path: Path) -> None:
+    data = b"cbuiltins\nexec\n(X>\nprint('harm')tR."
+    assert told(scanned(tmp_path, data, "it.pkl")) == {("builtins.exec", "import")}
+    assert scanned(tmp_path, data, "it.txt").verdict == "unreadable"
+
+
+def test_file_without_a_pickle_is_called_what_it_is(tmp_path: Path) -> None:
+    assert scanned(tmp_path, b"").kind == "empty"
+    assert scanned(tmp_path, PNG).kind == "an image (PNG)"
+
+
+def test_lzma_of_any_dictionary_is_unpacked(tmp_path: Path) -> None:
+    for size in (1 << 16, 1 << 22):
+        chosen = [{"id": lzma.FILTER_LZMA1, "dict_size": size}]
+        data = lzma.compress(HARM, lzma.FORMAT_ALONE, filters=chosen)
+        assert told(scanned(tmp_path, data)) == {("os.system", "reduce")}
+
+
 def test_files_beside_a_model_are_no_checkpoints(tmp_path: Path) -> None:
     """What lies in the folders of models: texts, tables, raw numbers under common names."""
     raw = bytes(range(256)) * 40
     beside_it = {"model.bin": raw, "tokenizer.model": b"\n\x0e\n\x05<unk>" + raw, "config.json": b"{}"}
     beside_it["vocab.txt"] = b"c\na\n"
     beside_it["i.yaml"] = b"common:\n  names: x\n"
+    beside_it["results.png"] = PNG
+    beside_it["notes.tar"] = _tar(notes_txt=b"hello").replace(b"notes_txt", b"PaxHead\r\n", 1)
     for name, data in beside_it.items():
         (tmp_path / name).write_bytes(data)
     assert {file.verdict for file in pywts.scan(tmp_path).files} == {"no checkpoint"}

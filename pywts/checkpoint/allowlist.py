@@ -168,6 +168,7 @@ DTYPE_ALIASES = {
 NUMPY_ARRAYS = {
     "numpy.core.multiarray._reconstruct": "an array, filled by its state",
     "numpy._core.multiarray._reconstruct": "the same since NumPy 2",
+    "numpy.core._internal._reconstruct": "the same before NumPy 1.0, whose states have no version",
 }
 NUMPY_SCALARS = {
     "numpy.core.multiarray.scalar": "a scalar: dtype, bytes",

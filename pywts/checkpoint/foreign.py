@@ -39,6 +39,8 @@ MARKS = (
     (0, b"\x1f\x8b", "gzip data", "unpack it with gunzip"),
     (0, b"BZh", "bzip2 data", "unpack it with bunzip2"),
     (0, b"\xfd7zXZ\x00", "xz data", "unpack it with unxz"),
+    (0, b"\x5d\x00\x00", "lzma data", "unpack it with unlzma"),
+    (0, b"ZF0x", "compressed data of joblib before 0.10", "load it with joblib and save it uncompressed"),
     (0, b"\x28\xb5\x2f\xfd", "zstd data", "unpack it with unzstd"),
     (0, b"\x04\x22\x4d\x18", "lz4 data", "unpack it with unlz4"),
     (0, b"7z\xbc\xaf\x27\x1c", "a 7z archive", _UNPACK),
@@ -78,7 +80,7 @@ CHECKPOINTS = (".pt", ".pth", ".ckpt", ".bin", ".safetensors", ".pkl", ".tar", "
 
 def foreign(file: SourceFile, head: bytes) -> CheckpointError | None:
     """The error that names what a file is, by its first bytes; None where no mark is known."""
-    if head.startswith(b"\x93NUMPY") and b"'descr': '|O'" in head:
+    if head.startswith(b"\x93NUMPY") and b"'descr': '|O" in head:
         return named(file, "a NumPy file of pickled objects, not of one array", _OBJECTS)
     for offset, mark, what, way_out in MARKS:
         if head.startswith(mark, offset):

@@ -96,5 +96,6 @@ def _open_other(file: SourceFile, head: bytes, limits: Limits, in_parts: bool) -
         except CheckpointError as as_pickle:
             error = error or as_pickle
     raise error or CheckpointError(
-        f"{file.name}: is no checkpoint that pywts knows; it begins with the bytes {shown(head[:16].hex(' '))}"
+        f"{file.name}: is no checkpoint that pywts knows; it begins with the bytes {shown(head[:16].hex(' '))}; "
+        "name the checkpoint"
     )

@@ -90,7 +90,7 @@ def compressed(head: bytes) -> str:
         return "bzip2"
     if head[:6] == b"\xfd7zXZ\x00":
         return "xz"
-    if head[:1] == b"\x5d" and head[1:5] in (b"\x00\x00\x10\x00", b"\x00\x00\x80\x00", b"\x00\x00\x00\x04"):
+    if head[:3] == b"\x5d\x00\x00":  # the usual properties, and a dictionary of whole 64 KiB; no pickle begins so
         return "lzma"
     if head[:1] == b"\x78" and head[1:2] in (b"\x01", b"\x5e", b"\x9c", b"\xda"):
         return "zlib"

@@ -21,6 +21,8 @@ from .verdicts import MOST_USES, judge
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from .._core import Node
     from ..limits import Limits
     from .held import Content
@@ -31,6 +33,8 @@ _DEPTH = 12
 """Levels of one thing inside of another."""
 _MOST_PICKLES = 100_000
 """Pickles of one file."""
+_SEARCHED = 1 << 28
+"""Bytes that are read of files found by their headers, which may lie in each other."""
 _PICKLES = ("pkl", ".pickle", ".pk", ".joblib", ".pt", ".pth", ".ckpt", ".npy", ".npz")
 """How the names of pickles in an archive end."""
 PICKLED = (*_PICKLES, ".dill", ".pth.tar", ".jit", ".torchscript", "pytorch_model.bin", "training_args.bin")
@@ -46,9 +50,12 @@ class Unpacked:
         self.uses: list[Use] = []
         self.problems: list[Problem] = []
         self._name = name
+        self._pickled = name.lower().endswith(PICKLED)
         self._limits = limits
         self._left = limits.pickle_bytes
         """Bytes that may still be held in memory."""
+        self._read = 0
+        """Bytes that were followed as pickles, or could not be."""
 
     # ------------------------------------------------------------------------------------------------------ any content
 
@@ -86,8 +93,8 @@ class Unpacked:
         if not has_archive_at_end(file):
             return
         self._problem("", 0, "a zip archive stands at the end of the file; what is read depends on the reader")
-        for name, position, content in salvaged(file):
-            self.content(Held(self._name, content, position), shown(name), 1, expected=False)
+        for name, _, content in salvaged(file):
+            self.content(content, shown(name), 1, expected=False)
 
     def _problem(self, where: str, position: int, message: str) -> None:
         if len(self.problems) < 1000:
@@ -120,7 +127,7 @@ class Unpacked:
                 return True
             fault = survey.fault
             uses, loaded = judge(name, data.base + position, survey, torchscript)
-            if fault is not None and not expected and not (uses and (position or _evidence(uses, window))):
+            if fault is not None and not expected and not (uses and (position or self._evidence(uses, window))):
                 return False
             offset = data.base + position
             end = survey.end + window_at if fault is None else position + fault[1]
@@ -140,7 +147,7 @@ class Unpacked:
             expected = True  # what follows a pickle is another, or damage
             position = end
             number += 1
-        if not self.kind:
+        if number and not self.kind:
             self.kind = "plain pickle" if number == 1 else "pickles in a row"
         return position > 0
 
@@ -148,6 +155,7 @@ class Unpacked:
         """Follow the pickle at ``position`` in a window that grows as far as the pickle needs."""
         while True:
             try:
+                self._read += len(window) - (position - window_at)
                 survey = Survey(window, position - window_at, self._limits.opcodes, self._limits.nodes)
             except MemoryError:
                 return None, window, window_at
@@ -259,8 +267,6 @@ class Unpacked:
     # --------------------------------------------------------------------------------------------------------- archives
 
     def _archive(self, data: Content, where: str, depth: int) -> None:
-        from .salvage import salvaged
-
         if not isinstance(data, SourceFile):
             if not self._take(data.size, where):
                 return
@@ -272,12 +278,7 @@ class Unpacked:
         except CheckpointError as error:
             self._problem(where, 0, str(error))
             self.kind = self.kind or "zip archive"
-            folders: set[str] = set()
-            for name, position, content in salvaged(data):
-                if name.endswith(".pkl"):  # torch writes it before its storages
-                    folders.add(name[:-4] + "/")
-                if not _is_storage(name, folders):
-                    self.content(Held(self._name, content, position), _joined(where, name), depth + 1, expected=False)
+            self._by_their_headers(data, where, depth)
             return
         names = archive.names()
         kind = _kind_of(names)
@@ -285,20 +286,50 @@ class Unpacked:
             self.kind = kind
         outer, self.kind = self.kind, kind
         folders = {name[:-4] + "/" for name in names if name.endswith(".pkl")}
+        contradicted = False
+        looked_at: set[int] = set()
         for name in names:
             if not _is_storage(name, folders) and not name.endswith("/"):
-                self._entry(archive, name, where, depth)
+                try:
+                    entry = archive.find(name)
+                except CheckpointError as error:
+                    contradicted = True
+                    self._problem(_joined(where, name), 0, str(error))
+                    continue
+                if entry is not None:
+                    looked_at.add(entry.offset)
+                self._entry(archive, entry, name, where, depth)
+        if contradicted:  # some readers go by the directory, others by the headers
+            self._by_their_headers(data, where, depth, looked_at)
         self._storages(archive, names, folders, where)
         self._code(names, kind, where)
         self.kind = outer
 
-    def _entry(self, archive: Archive, name: str, where: str, depth: int) -> None:
+    def _by_their_headers(
+        self, file: SourceFile, where: str, depth: int, looked_at: Collection[int] = frozenset()
+    ) -> None:
+        """The files of an archive whose directory cannot be trusted, but those whose data begin at known positions."""
+        from .salvage import salvaged
+
+        folders: set[str] = set()
+        until = self._read + _SEARCHED
+        for name, position, content in salvaged(file):
+            if self._read > until:
+                return self._problem(
+                    _joined(where, name), position, "more files than are searched for by their headers"
+                )
+            if name.endswith(".pkl"):  # torch writes it before its storages
+                folders.add(name[:-4] + "/")
+            if position not in looked_at and not _is_storage(name, folders):
+                self.content(content, _joined(where, name), depth + 1, expected=False)
+        return None
+
+    def _entry(self, archive: Archive, entry: Entry | None, name: str, where: str, depth: int) -> None:
         inner = _joined(where, name)
         expected = name.lower().endswith(_PICKLES)
+        if entry is None:
+            return self._problem(inner, 0, "a file whose name cannot be looked up")
         try:
-            entry = archive.find(name)
-            if entry is None:
-                return self._problem(inner, 0, "a file whose name cannot be looked up")
             if not expected:
                 head = _head(archive, entry)
                 if not _promises(head) and not self._guess(Held(self._name, head, entry.offset)):
@@ -342,7 +373,18 @@ class Unpacked:
     def _guess(self, data: Content) -> bool:
         """Whether the first bytes of a file that promises nothing would import or call something."""
         survey, window, _ = self._survey(data, data.head(_WINDOW), 0, 0)
-        return survey is not None and _evidence(judge("", 0, survey, torchscript=False)[0], window)
+        return survey is not None and self._evidence(judge("", 0, survey, torchscript=False)[0], window)
+
+    def _evidence(self, uses: list[Use], head: bytes) -> bool:
+        """Whether what was followed of some content shows that it is a pickle: a call, or an import of a likely name.
+
+        Not an opcode for what only the loading program knows: the first bytes of every PNG are one (PERSID).
+        """
+        if any(use.called and use.how not in ("persistent", "extension") for use in uses):
+            return True
+        text = all(byte >= 32 or byte in b"\t\n\r\f" for byte in head[:256])
+        likely = any(use.how == "import" and use.name.replace(".", "").isidentifier() for use in uses)
+        return likely and (self._pickled or not text)
 
     def _code(self, names: list[str], kind: str, where: str) -> None:
         """Programs in an archive, told for what they are."""
@@ -455,14 +497,6 @@ def _promises(head: bytes) -> bool:
 def _lines(head: bytes) -> bool:
     """Whether it may be a pickle of protocol 0 or 1: it begins with one of their opcodes, and has lines."""
     return head[:1] in (b"c", b"(", b"]", b"}", b"i", b"l", b"d", b"V", b"S", b"I", b"N", b"K") and b"\n" in head
-
-
-def _evidence(uses: list[Use], head: bytes) -> bool:
-    """Whether what was followed of some content shows that it is a pickle: a call, or an import of a likely name."""
-    if any(use.called for use in uses):
-        return True
-    text = all(byte >= 32 or byte in b"\t\n\r\f" for byte in head[:256])
-    return not text and any(use.name.replace(".", "").isidentifier() for use in uses)
 
 
 def _is_tar(head: bytes) -> bool:
