@@ -635,3 +635,39 @@ def test_memory_limit_beyond_what_the_system_knows_or_allows_is_none(zoo: Path, 
             capture_output=True, text=True, timeout=TIMEOUT, env=environment(), check=False,
         )  # fmt: skip
         assert (found.stdout, found.stderr) == ("3\n", "")
+
+
+STARTS_LATE = """
+import signal, sys, time
+from pywts.zoo.engines.processes import Processes
+
+
+def late():
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # so that it lives to look for the pool's locks
+    time.sleep(1)
+
+
+class Late:
+    def __reduce__(self):
+        return late, ()
+
+
+if __name__ == "__main__":
+    engine = Processes(1)
+    engine._max_memory = Late()
+    engine.restart()
+    engine.submit(abs, -1)
+    while not engine._pool._pool_manager.worker_manager.workers:
+        time.sleep(0.01)
+    engine.close(now=True)
+"""
+
+
+def test_worker_that_still_starts_when_its_pool_ends_is_silent(tmp_path: Path) -> None:
+    """What it looks for must be there: it printed a traceback now and then at the end of a batch that went well."""
+    script = tmp_path / "late.py"
+    script.write_text(STARTS_LATE)
+    found = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, timeout=TIMEOUT, env=environment(), check=False
+    )
+    assert (found.returncode, found.stderr) == (0, "")

@@ -11,6 +11,7 @@ import threading
 from concurrent.futures import TimeoutError as TooLate
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import forkserver, resource_tracker
+from multiprocessing.context import ForkServerContext
 from typing import TYPE_CHECKING, Any
 
 from pebble import ProcessExpired, ProcessPool
@@ -44,7 +45,7 @@ class Processes:
         self.about = f"{self.workers} worker process{'' if self.workers == 1 else 'es'}"
         self._timeout = timeout
         self._max_memory = max_memory
-        self._context = multiprocessing.get_context("forkserver")
+        self._context = _Context()
         self._context.set_forkserver_preload(["pywts.zoo.task", "pywts.checkpoint.opening", "pywts.checkpoint.zip"])
         _start_server()
         self._pool = self._new_pool()
@@ -88,6 +89,25 @@ class Processes:
         else:
             self._pool.close()  # type: ignore[no-untyped-call]
         self._pool.join()
+        self._context.let_go()
+
+
+class _Context(ForkServerContext):
+    """One that keeps its locks: pebble lets them go before it ends its workers, and one that still starts would look
+    for them in vain, with a traceback.
+    """
+
+    def __init__(self) -> None:
+        self._locks: list[Any] = []
+
+    def RLock(self) -> Any:
+        lock = super().RLock()
+        self._locks.append(lock)
+        return lock
+
+    def let_go(self) -> None:
+        """Give back the locks of a pool that has ended."""
+        self._locks.clear()
 
 
 def _start_server() -> None:
