@@ -308,7 +308,7 @@ def test_whatever_name_is_read_is_compared(name: str, tmp_path: Path) -> None:
     verified = pywts.verify(one, other)
     assert verified.first is not None
     assert (verified.equal, verified.first.tensor, verified.first.index) == (False, name, 1)
-    assert [tensor.name for tensor in pywts.diff(one, other).different] == [name]
+    assert [differing.name for differing in pywts.diff(one, other).different] == [name]
     for command in ("verify", "diff"):
         assert run(command, one, one).returncode == 0
         for more in ((), ("--json",)):
