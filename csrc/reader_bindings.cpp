@@ -44,7 +44,7 @@ class Output {
     if (bytes_.size() % sizeof(float) != 0 || bytes_.size() / sizeof(float) != values) {
       throw py::value_error("the memory is not of as many bytes as the values take");
     }
-    if (reinterpret_cast<std::uintptr_t>(bytes_.data()) % alignof(float) != 0) {
+    if (values != 0 && reinterpret_cast<std::uintptr_t>(bytes_.data()) % alignof(float) != 0) {
       throw py::value_error("the memory does not begin where a float32 may");
     }
   }
