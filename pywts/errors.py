@@ -69,6 +69,16 @@ def counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
+def repeated(names: list[str]) -> str:
+    """The first name that stands there a second time; ValueError where none does."""
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            return name
+        seen.add(name)
+    raise ValueError("no name is repeated")
+
+
 def near(name: str, names: list[str], count: int = 3) -> list[str]:
     """The names closest to one that was not found, best first."""
     import difflib

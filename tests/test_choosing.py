@@ -351,6 +351,12 @@ def test_states_of_random_number_generators_are_no_weights(size: int, export: EX
     assert export({"cpu": state, "w": numpy.ones(2, numpy.float32)})[0].tensors == 2
 
 
+def test_sixteen_bytes_are_weights_unless_their_name_is_a_generators(export: EXPORT) -> None:
+    weights = {"table": numpy.arange(16, dtype=numpy.uint8)}
+    assert export({"state_dict": weights, "epoch": 1})[1] == reference_wts(weights)
+    assert export(weights)[1] == reference_wts(weights)
+
+
 def test_extra_state_of_a_module_is_no_second_set_of_weights(export: EXPORT) -> None:
     done, text = export({**MODEL, "layer._extra_state": {"scale": numpy.ones(3, numpy.float32)}})
     assert text == reference_wts(MODEL)

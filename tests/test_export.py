@@ -14,7 +14,7 @@ from typing import Any
 import numpy
 import pytest
 from checkpoints import Storage, Tensor, module, save, tensor
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 from processes import environment, python
 from reference import DTYPES, fast_wts, item_size, of_bytes, reference_wts
@@ -52,7 +52,6 @@ def arrays(draw: st.DrawFn) -> Any:
 def test_any_checkpoint_gives_the_bytes_of_the_script(
     tmp_path_factory: pytest.TempPathFactory, named: dict[str, Any], dialect: str
 ) -> None:
-    assume(any(value.dtype != numpy.uint8 or value.shape != (16,) for value in named.values()))  # generators' states
     folder = tmp_path_factory.mktemp("any")
     stored = {name: tensor(value) for name, value in named.items()}
     path = save(folder / "m.pt", {"state_dict": stored, "epoch": 1})

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 
-from ..errors import CheckpointError, LimitError, shown
+from ..errors import CheckpointError, LimitError, repeated, shown
 from ..tensor import ITEM_SIZES, Refused, Storage, Tensor, contiguous_strides
 from .named import NamedTensors
 from .rebuild import MOST_AXES
@@ -76,11 +76,8 @@ def _parsed(file: SourceFile, text: bytes) -> dict[str, Any]:
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         result = dict(pairs)
         if len(result) != len(pairs):
-            left = set(result)
-            for name, _ in pairs:
-                if name not in left:
-                    raise _damaged(file, f"the header has {shown(name)} twice")
-                left.remove(name)
+            twice = repeated([name for name, _ in pairs])
+            raise _damaged(file, f"the header has {shown(twice)} twice")
         return result
 
     try:

@@ -52,8 +52,11 @@ MOMENTS = frozenset(
 """What torch's optimizers keep for each parameter."""
 
 
-_GENERATORS = ((5056,), (16,))
-"""Shapes of the states of torch's random number generators, of the CPU and of CUDA, which are bytes."""
+_GENERATOR, _GENERATOR_OF_CUDA = (5056,), (16,)
+"""Shapes of the states of torch's random number generators, which are bytes. Those of CUDA are too small to tell."""
+
+_GENERATOR_NAMES = ("cpu", "cuda", "rng", "random", "seed", "generator")
+"""What is found in the names under which such states are kept."""
 
 
 def is_state_dict(checkpoint: Checkpoint, value: Any) -> bool:
@@ -72,12 +75,20 @@ def is_state_dict(checkpoint: Checkpoint, value: Any) -> bool:
             scalars += 1
         else:
             found = _described(checkpoint, entry)
-            state = found is not None and found.dtype == "uint8" and found.shape in _GENERATORS
+            state = found is not None and _is_generator_state(found, str(name).lower())
             if found is None or (found.shape and not state):
                 return True
             scalars += 1
             moments = moments and state
     return scalars > 0 and others == 0 and not moments
+
+
+def _is_generator_state(found: Tensor, name: str) -> bool:
+    if found.dtype != "uint8":
+        return False
+    return found.shape == _GENERATOR or (
+        found.shape == _GENERATOR_OF_CUDA and any(part in name for part in _GENERATOR_NAMES)
+    )
 
 
 def _described(checkpoint: Checkpoint, entry: Any) -> Tensor | None:

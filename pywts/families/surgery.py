@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..errors import OptionError, TensorError, shown
+from ..errors import OptionError, TensorError, repeated, shown
 from ..records import Record
 from ..tensor import Refused, Tensor
 from .programs import generation_of
@@ -102,13 +102,10 @@ def _weights(checkpoint: Checkpoint, chosen: Chosen) -> Weights:
 
     weights = Weights(checkpoint, chosen.value, chosen.state.items)
     if len(weights) != len(chosen.state.items):
-        left = set(weights)
-        for name in [tensor.name for tensor in chosen.state.items]:
-            if name not in left:
-                raise TensorError(
-                    f"{weights.source}: two tensors have the name {shown(name)}; readers keep only one: rename one"
-                )
-            left.remove(name)
+        twice = repeated([tensor.name for tensor in chosen.state.items])
+        raise TensorError(
+            f"{weights.source}: two tensors have the name {shown(twice)}; readers keep only one: rename one"
+        )
     return weights
 
 
