@@ -18,6 +18,7 @@ from urllib.parse import unquote, urlsplit
 from ..destination import looks_like_wts
 from ..errors import CheckpointError, Error, OptionError, OutputError, shown
 from ..records import Record
+from ..system import write_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
@@ -196,10 +197,8 @@ def _download(url: str, file: FileIO) -> None:
 
 def _keep(file: FileIO, block: bytes) -> None:
     """Write a block of a copy. Raises CheckpointError: asking the server again would not change it."""
-    left = memoryview(block)
     try:
-        while left:
-            left = left[file.write(left) :]
+        write_all(file.fileno(), block)
     except OSError as error:
         raise CheckpointError(
             f"{tempfile.gettempdir()}: a copy cannot be kept there: {_reason(error)}; make room, or name another "
