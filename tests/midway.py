@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 from checkpoints import Storage, Tensor, save
@@ -24,13 +25,20 @@ def hold(process: subprocess.Popen[bytes], folder: Path) -> bool:
     Returns False if it was faster.
     """
     while process.poll() is None:
-        for size in sizes_of_open(process.pid, folder):
-            if size > 0:
-                process.send_signal(signal.SIGSTOP)
-                sizes = [size for size in sizes_of_open(process.pid, folder) if size > 0]
-                if sizes and max(sizes) < 9 * VALUES:
-                    return True
-                process.send_signal(signal.SIGCONT)
+        if hold_now(process.pid, folder):
+            return True
+    return False
+
+
+def hold_now(pid: int, folder: Path) -> bool:
+    """Stop a process if it has written a part of a large file of ``folder``; whether it has."""
+    if not any(size > 0 for size in sizes_of_open(pid, folder)):
+        return False
+    with suppress(ProcessLookupError):  # it ended in the meantime
+        os.kill(pid, signal.SIGSTOP)
+        if any(0 < size < 9 * VALUES for size in sizes_of_open(pid, folder)):
+            return True
+        os.kill(pid, signal.SIGCONT)
     return False
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy
 import pytest
 from checkpoints import save, tensor
-from midway import large_source, sizes_of_open
+from midway import hold_now, large_source
 from processes import ELSEWHERE, TIMEOUT, environment, run, start
 
 import pywts
@@ -85,8 +85,7 @@ def test_worker_of_a_cluster_is_killed_and_the_results_are_complete(cluster: Clu
     victim = None
     while victim is None:
         assert batch.poll() is None, batch.communicate()
-        writing = [worker for worker in cluster.workers if any(size > 0 for size in sizes_of_open(worker.pid, out))]
-        victim = next(iter(writing), None)
+        victim = next((worker for worker in cluster.workers if hold_now(worker.pid, out)), None)
     victim.send_signal(signal.SIGKILL)
     stdout, stderr = batch.communicate(timeout=TIMEOUT)
     text = stdout.decode()

@@ -17,7 +17,7 @@ import numpy
 import pytest
 from attacks import confuse_by_names, lie_in_archives, lie_in_headers, making, reach_outside, run_code
 from checkpoints import save, tensor
-from midway import large_source, sizes_of_open
+from midway import hold_now, large_source
 from processes import TIMEOUT, environment, python, run, start
 from reference import reference_wts
 
@@ -204,26 +204,32 @@ def descendants(pid: int) -> list[int]:
     return found
 
 
-def worker_in_mid_file(batch: subprocess.Popen[bytes], out: Path) -> int:
-    """Wait for a worker that has written a part of a large output."""
+def large_zoo(folder: Path) -> Path:
+    """Three checkpoints that take a while: of one of them, a worker is caught in the middle."""
+    folder.mkdir()
+    for number in range(3):
+        large_source(folder / f"large{number}.pt")
+    return folder
+
+
+def hold_worker(batch: subprocess.Popen[bytes], out: Path) -> int:
+    """Wait for a worker that has written a part of a large output, and stop it there."""
     while batch.poll() is None:
         for pid in descendants(batch.pid):
-            if any(size > 0 for size in sizes_of_open(pid, out)):
+            if hold_now(pid, out):
                 return pid
     raise AssertionError(f"it was faster: {batch.communicate()}")
 
 
 def test_worker_that_is_killed_in_mid_file_leaves_nothing_and_the_file_is_tried_again(tmp_path: Path) -> None:
-    zoo, out = tmp_path / "zoo", tmp_path / "out"
-    zoo.mkdir()
-    large_source(zoo / "large.pt")
+    zoo, out = large_zoo(tmp_path / "zoo"), tmp_path / "out"
     for number in range(5):
         small(zoo / f"{number}.pt", number)
     batch = start("batch", zoo, "-o", out, "--jobs", "2")
-    os.kill(worker_in_mid_file(batch, out), signal.SIGKILL)
+    os.kill(hold_worker(batch, out), signal.SIGKILL)
     stdout, stderr = batch.communicate(timeout=TIMEOUT)
     assert (batch.returncode, stderr) == (0, b""), stdout
-    assert (out / "large.wts").stat().st_size > 600_000_000
+    assert all((out / f"large{number}.wts").stat().st_size > 600_000_000 for number in range(3))
     assert parts(out) == []
     assert set(done_lines(out).values()) == {1}
 
@@ -261,22 +267,19 @@ def test_run_that_is_killed_at_ten_random_moments_is_resumed(tmp_path: Path, see
 
 @pytest.mark.parametrize("times", [1, 2])
 def test_interrupt_once_finishes_what_runs_and_twice_stops(times: int, tmp_path: Path) -> None:
-    zoo, out = tmp_path / "zoo", tmp_path / "out"
-    zoo.mkdir()
-    for number in range(3):
-        large_source(zoo / f"{number}.pt")
+    zoo, out = large_zoo(tmp_path / "zoo"), tmp_path / "out"
     batch = start("batch", zoo, "-o", out, "--jobs", "1")
-    worker = worker_in_mid_file(batch, out)
-    os.kill(worker, signal.SIGSTOP)
+    worker = hold_worker(batch, out)
+    done = len(list(out.glob("*.wts"))) + (times == 1)
     for _ in range(times):
         batch.send_signal(signal.SIGINT)
         time.sleep(0.5)  # for the batch to see it before its worker goes on
     os.kill(worker, signal.SIGCONT) if times == 1 else None
     stdout, stderr = batch.communicate(timeout=TIMEOUT)
     assert (batch.returncode, stderr) == (130, b""), stdout
-    assert len(list(out.glob("*.wts"))) == (1 if times == 1 else 0)
-    assert len(read_entries(str(out / NAME))) == (1 if times == 1 else 0)
-    assert f"left {3 - (times == 1):8}" in stdout.decode().replace("  ", " ") or b"left" in stdout
+    assert len(list(out.glob("*.wts"))) == done
+    assert len(read_entries(str(out / NAME))) == done
+    assert b"left" in stdout
     assert parts(out) == []
     deadline = time.monotonic() + TIMEOUT
     while worker in descendants(1) or Path(f"/proc/{worker}").exists():
@@ -285,10 +288,8 @@ def test_interrupt_once_finishes_what_runs_and_twice_stops(times: int, tmp_path:
 
 
 def test_interrupt_of_the_whole_group_while_workers_start_ends_as_any_other(tmp_path: Path) -> None:
-    (tmp_path / "zoo").mkdir()
-    for number in range(3):
-        large_source(tmp_path / "zoo" / f"{number}.pt")
-    batch = start("batch", tmp_path / "zoo", "-o", tmp_path / "out", "--jobs", "1", start_new_session=True)
+    zoo = large_zoo(tmp_path / "zoo")
+    batch = start("batch", zoo, "-o", tmp_path / "out", "--jobs", "1", start_new_session=True)
     deadline = time.monotonic() + TIMEOUT
     while len(descendants(batch.pid)) < 2:  # the tracker of resources and the server of the workers, just started
         assert time.monotonic() < deadline
@@ -299,11 +300,9 @@ def test_interrupt_of_the_whole_group_while_workers_start_ends_as_any_other(tmp_
 
 
 def test_batch_that_is_terminated_while_workers_start_ends_in_silence(tmp_path: Path) -> None:
-    (tmp_path / "zoo").mkdir()
-    for number in range(3):
-        large_source(tmp_path / "zoo" / f"{number}.pt")
+    zoo = large_zoo(tmp_path / "zoo")
     for tracked in (1, 2, 3):  # the tracker of resources, the server of the workers, and the first of them
-        batch = start("batch", tmp_path / "zoo", "-o", tmp_path / "out", "--jobs", "2")
+        batch = start("batch", zoo, "-o", tmp_path / "out", "--jobs", "2")
         deadline = time.monotonic() + TIMEOUT
         while len(descendants(batch.pid)) < tracked:
             assert time.monotonic() < deadline
@@ -338,31 +337,31 @@ def test_handler_of_a_script_is_called_when_the_workers_have_ended(tmp_path: Pat
 
 
 def test_terminated_batch_exits_with_143_and_its_workers_end(tmp_path: Path) -> None:
-    zoo, out = tmp_path / "zoo", tmp_path / "out"
-    zoo.mkdir()
-    large_source(zoo / "large.pt")
+    zoo, out = large_zoo(tmp_path / "zoo"), tmp_path / "out"
     batch = start("batch", zoo, "-o", out, "--jobs", "1")
-    worker = worker_in_mid_file(batch, out)
+    worker = hold_worker(batch, out)
+    done = list(out.glob("*.wts"))
     batch.terminate()
     batch.communicate(timeout=TIMEOUT)
     assert batch.returncode == 143
-    assert not list(out.glob("*.wts"))
+    assert list(out.glob("*.wts")) == done
+    assert parts(out) == []
     assert not Path(f"/proc/{worker}").exists()
 
 
 def test_workers_of_a_killed_batch_end(tmp_path: Path) -> None:
-    zoo, out = tmp_path / "zoo", tmp_path / "out"
-    zoo.mkdir()
-    large_source(zoo / "large.pt")
+    zoo, out = large_zoo(tmp_path / "zoo"), tmp_path / "out"
     batch = start("batch", zoo, "-o", out, "--jobs", "1")
-    worker = worker_in_mid_file(batch, out)
+    worker = hold_worker(batch, out)
+    done = len(list(out.glob("*.wts")))
     batch.kill()
+    os.kill(worker, signal.SIGCONT)
     batch.communicate(timeout=TIMEOUT)
     deadline = time.monotonic() + TIMEOUT
     while Path(f"/proc/{worker}").exists():
         assert time.monotonic() < deadline, "its worker goes on"
         time.sleep(0.02)
-    assert not list(out.glob("*.wts"))
+    assert len(list(out.glob("*.wts"))) <= done + 1  # the last part may be written before the worker sees it
     assert parts(out) == []
 
 
