@@ -18,6 +18,7 @@ _OBJECTS = (
     "look into it with `pywts scan`; then numpy.load(path, allow_pickle=True).item() may be the dict of arrays for "
     "pywts.export()"
 )
+_LUA = "read it with the package torchfile and give pywts.export() a dict of its arrays: {name: array}"
 _BACK = "export the PyTorch checkpoint that it was made from"
 
 MARKS = (
@@ -34,6 +35,12 @@ MARKS = (
     (0, b"\x12\x01\x00\x00\x00\x00\x00\x00", "parameters of MXNet", _ARRAYS),
     (0, b"\x93NUMPY", "a single NumPy array without a name", "save it with numpy.savez(path, name=array)"),
     (0, b"7767517\n", "a network description of ncnn", _BACK),
+    (0, b"\x47\x6b\x30\x01", "float16 weights of ncnn, without names", _BACK),
+    (0, b"\x38\x4b\x0d\x00", "int8 weights of ncnn, without names", _BACK),
+    (0, b"RKNN", "an RKNN model of Rockchip, whose weights are made for its NPU", _BACK),
+    (0, b"\x04\x00\x00\x00\x01\x00\x00\x00\x03\x00\x00\x00V 1", "an object of Torch7 (Lua)", _LUA),
+    (0, b"\x03\x00\x00\x00\x01\x00\x00\x00", "a table of Torch7 (Lua)", _LUA),
+    (0, b"4\n1\n3\nV 1\n", "an object of Torch7 (Lua), as text", _LUA),
     (0, b"PK\x05\x06", "an empty zip archive", "copy or download it again"),
     (0, b"PK\x07\x08", "a zip archive in several parts", "join them first"),
     (0, b"\x1f\x8b", "gzip data", "unpack it with gunzip"),
@@ -91,6 +98,14 @@ def foreign(file: SourceFile, head: bytes) -> CheckpointError | None:
         return named(file, *_tar(head))
     if head[:3] in (b"\x08\x01\x12", b"\x08\x01\x2a") or (head[:1] == b"\x08" and _is_onnx(head)):
         return named(file, "a protobuf, as ONNX, TensorFlow (saved_model.pb) and Core ML write their models", _ARRAYS)
+    if _is_caffe(head):
+        return named(file, "a protobuf, as Caffe writes its models (.caffemodel)", _ARRAYS)
+    if head[:16] == bytes(16) and head[18:21] == b"\x00\x00\x08":
+        return named(
+            file, "parameters of Paddle without their names (.pdiparams)", "export the .pdparams of its training"
+        )
+    if _is_msgpack(head):
+        return named(file, "msgpack data, as Flax writes its parameters", _ARRAYS)
     if file.size >= 8 and _is_table(file):
         return named(file, "the index of a TensorFlow checkpoint", _ARRAYS)
     if len(head) >= 8 and head[4:5] == b"{" and b'"' in head[5:8]:
@@ -136,6 +151,27 @@ def _tar(head: bytes) -> tuple[str, str]:
 def _is_onnx(head: bytes) -> bool:
     """Whether it begins as an ONNX model: the version of the format, then the field of another fact."""
     return head[1:2] <= b"\x20" and head[2:3] in (b"\x12", b"\x1a", b"\x22", b"\x2a", b"\x32", b"\x3a", b"\x42")
+
+
+def _is_caffe(head: bytes) -> bool:
+    """Whether it begins as a Caffe model: the network's name, then a layer (field 100, or 2 of the first version)."""
+    if head[:1] != b"\x0a" or len(head) < 4:
+        return False
+    end = 2 + head[1]
+    return _is_name(head[2:end]) and (head[end : end + 2] == b"\xa2\x06" or head[end : end + 1] == b"\x12")
+
+
+def _is_msgpack(head: bytes) -> bool:
+    """Whether it begins as a small map of msgpack does: a short name, then a map or an extension (Flax's arrays)."""
+    if len(head) < 4 or not 0x81 <= head[0] <= 0x8F or not 0xA1 <= head[1] <= 0xBF:
+        return False
+    end = 2 + (head[1] & 31)
+    kinds = (*range(0x80, 0x90), 0xC7, 0xC8, 0xC9, 0xDE, 0xDF)
+    return _is_name(head[2:end]) and end < len(head) and head[end] in kinds
+
+
+def _is_name(text: bytes) -> bool:
+    return bool(text) and all(32 <= byte < 127 for byte in text)
 
 
 def _is_table(file: SourceFile) -> bool:
