@@ -137,7 +137,7 @@ def verify(
         path = sidecar_path(os.fsdecode(wts))
         if not os.path.exists(path):
             raise OptionError(f"{os.fsdecode(wts)}: has no sidecar {os.path.basename(path)}: name the source")
-    if path is not None and looks_like_sidecar(_head(path)):
+    if path is not None and (source is None or looks_like_sidecar(_head(path))):
         return _verify_by_sidecar(wts, path)
     with WtsFile(wts, sidecar=False) as file:
         a = _side_of_file(file, limits, {})

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from time import perf_counter
 
+from .checkpoint.integrity import check_storages
 from .comparing import open_if_wts
 from .destination import Destination
 from .errors import OptionError
@@ -65,7 +66,7 @@ def convert(
     durable: wait until the file is on the disk.
     limits: what the source may ask for.
     selection: those arguments of ``export`` that decide what is written, from ``key`` to ``half``; unlike there,
-        ``recipe`` is ``"none"`` unless it is given.
+        ``recipe`` is ``"none"`` unless it is given, but for a checkpoint that becomes a ``.wts``.
 
     Raises ``pywts.Error``: WtsError for a damaged .wts, and what ``export`` raises.
     """
@@ -77,9 +78,9 @@ def convert(
     kind = _FORMATS.get(os.path.splitext(path)[1].lower())
     if kind is None:
         raise OptionError(f"{path}: its suffix names no format; there are {', '.join(_FORMATS)}")
-    selection = {"recipe": "none", **selection}
     source_path = path_of(source)
     file = source if isinstance(source, WtsFile) else open_if_wts(source_path) if source_path is not None else None
+    selection = {"recipe": "auto" if kind == "wts" and file is None else "none", **selection}
     warnings: tuple[str, ...] = ()
     if file is not None:
         source_path = file.path
@@ -106,8 +107,10 @@ def convert(
                 done.recipe,
                 done.warnings,
             )
-        made = select(checkpoint, **selection)
+        made = select(checkpoint, check=True, **selection)
         layout = laid_out(checkpoint, made)
+        unchecked = [tensor for tensor in layout.tensors if tensor.storage.load is None]  # loading checks the others
+        check_storages(checkpoint.name, unchecked)
         write, is_of_kind = _WRITERS[kind]
         destination = Destination(
             path,

@@ -37,7 +37,8 @@ def kernels() -> list[Kernel]:
 def encode(array: Any) -> bytes:
     """The values of a tensor or array, in C order, as a .wts holds them: 9 bytes each, a space and 8 hex digits.
 
-    ``array``: a torch tensor, a NumPy array, or anything with ``__array__``, of any dtype that ``export`` takes.
+    ``array``: a torch tensor, a NumPy array, or anything with ``__array__`` and ``dtype``; of any dtype that ``export``
+    takes.
     Raises TensorError for what has no float32 values.
     """
     source = LiveCheckpoint(array, DEFAULT_LIMITS)

@@ -212,7 +212,7 @@ def export_checkpoint(
     checksum: compute the CRC-32 of the text while it is written.
     threads: 1 where other work keeps the other processors busy; more than 2 are never used.
     """
-    made = select(checkpoint, **selection)
+    made = select(checkpoint, check=check, **selection)
     layout = laid_out(checkpoint, made)
     job = Job(checkpoint.name, layout, check, durable, threads > 1, checksum, progress)
     path = None
@@ -262,7 +262,8 @@ def export_checkpoint(
 
 
 def plan(source: Any, *, trust: bool = False, limits: Limits = DEFAULT_LIMITS, **selection: Any) -> Plan:
-    """What ``export`` would write, without writing: names, shapes, dtypes, bytes. Raises what ``export`` would.
+    """What ``export`` would write, without writing: names, shapes, dtypes, bytes. Raises what ``export`` would, but for
+    damage that only reading all values shows.
 
     selection: those arguments of ``export`` that decide what is written, from ``key`` to ``half``.
     """

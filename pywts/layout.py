@@ -19,6 +19,8 @@ DIALECTS = {"double": b" ", "single": b""}
 TEXT_PER_VALUE = 9
 """Bytes of text: a space and 8 hex digits."""
 _MAX_NUMEL = 2**32 - 1
+_LONGEST_NAME = 65_536
+"""Bytes, whatever the limits: the format's."""
 _EXPANSION_FROM = 1 << 26
 """Values from which repetition is looked at: fewer make no large file."""
 _JOINERS = "\u200c\u200d"
@@ -52,7 +54,15 @@ def lay_out(source: str, items: list[Tensor | Refused], dialect: str, limits: Li
         if not (name and name.isascii() and name.isprintable() and " " not in name):
             _check_name(source, name, index)
         if len(name) > limits.name_length:
-            raise TensorError(f"{source}: the name of tensor {index} has {len(name)} characters: {shown(name)}")
+            raise LimitError(
+                f"{source}: the name of tensor {index}, {shown(name)}, has {len(name)} characters, over the limit of "
+                f"{limits.name_length}; rename it, or raise Limits.name_length"
+            )
+        if 4 * len(name) > _LONGEST_NAME and len(name.encode()) > _LONGEST_NAME:
+            raise TensorError(
+                f"{source}: the name of tensor {index}, {shown(name)}, has {len(name.encode())} bytes, over the "
+                f"{_LONGEST_NAME} that readers take; rename it"
+            )
         numel = tensor.numel
         if numel > _MAX_NUMEL:
             raise TensorError(

@@ -83,7 +83,7 @@ OPTIONS = (
         repeatable=True,
         selects=True,
     ),
-    Option("half", "--half", False, "round every value through float16 first", selects=True),
+    Option("half", "--half", False, "round every floating-point value through float16 first", selects=True),
     Option("overwrite", "--no-overwrite", True, "fail if the .wts exists"),
     Option("force", "--force", False, "overwrite even a file that is no .wts"),
     Option("durable", "--durable", False, "wait until the file is on the disk"),

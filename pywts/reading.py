@@ -270,6 +270,8 @@ def _piped(path: str) -> bytes | None:
         return None  # the core says what is wrong
     if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
         return None
+    if stat.S_ISCHR(mode) or stat.S_ISBLK(mode):  # which may never end
+        raise WtsError(f"{path}: is a device; name a file, or a pipe")
     try:
         with io.FileIO(path) as pipe:
             return pipe.readall()

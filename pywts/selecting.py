@@ -48,10 +48,14 @@ def select(
     exclude: str | Iterable[str] = (),
     drop_junk: bool = False,
     half: bool = False,
+    check: bool = False,
 ) -> Selection:
-    """Make the selection that the options of ``export`` describe."""
+    """Make the selection that the options of ``export`` describe.
+
+    check: whether the values that a recipe reads are compared with the CRC32 that an archive keeps.
+    """
     chosen = choose(checkpoint, key)
-    operated = operate(checkpoint, chosen, recipe)
+    operated = operate(checkpoint, chosen, recipe, check)
     warnings = [*chosen.state.warnings, *operated.warnings]
     if "-of-" in checkpoint.name:
         from .checkpoint.sharded import parts_told_by

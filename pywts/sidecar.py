@@ -117,6 +117,8 @@ def read_sidecar(path: str) -> Sidecar:
     import json
 
     try:
+        if os.path.exists(path) and not os.path.isfile(path):  # a pipe would be waited for
+            raise WtsError(f"{path}: is no regular file{_WAY_OUT}")
         with open(path, "rb") as file:
             text = file.read(_MOST_BYTES + 1)
     except OSError as error:

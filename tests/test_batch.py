@@ -552,6 +552,13 @@ def test_failures_are_grouped_by_cause(tmp_path: Path) -> None:
     assert second.kind == "TensorError"
 
 
+@pytest.mark.parametrize("out", ["http://127.0.0.1:9/out", "HTTPS://127.0.0.1:9/out"])
+def test_web_server_as_output_is_refused_at_once(out: str, zoo: Path) -> None:
+    for begin in (pywts.batch, pywts.plan_batch):
+        with pytest.raises(pywts.OptionError, match="a web server takes no outputs"):
+            begin(zoo, out)
+
+
 def test_unknown_arguments_are_refused(zoo: Path, tmp_path: Path) -> None:
     with pytest.raises(TypeError, match="unexpected keyword argument 'halv'"):
         pywts.batch(zoo, tmp_path / "out", halv=True)

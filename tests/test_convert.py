@@ -21,6 +21,7 @@ from reference import reference_wts
 from test_export import NAMES
 
 import pywts
+from pywts.families import lenet
 
 NAMED = {
     "a.weight": numpy.arange(6, dtype=numpy.float32).reshape(2, 3),
@@ -250,6 +251,15 @@ def test_damage_leaves_the_old_state(suffix: str, wts: Path, tmp_path: Path) -> 
     with pytest.raises(pywts.WtsError, match=r'line 2, tensor "a.weight", byte \d+: value 5 has no hex digit'):
         pywts.convert(wts, output)
     assert sorted(os.listdir(tmp_path)) == ["m.wts", "m.wts.json"]
+
+
+def test_checkpoint_that_becomes_a_wts_gets_its_familys_recipe(tmp_path: Path) -> None:
+    source = {name: numpy.zeros(2, numpy.float32) for name in lenet.NAMES}
+    assert pywts.convert(source, tmp_path / "m.wts").recipe == "lenet"
+    assert pywts.convert(source, tmp_path / "m.wts", recipe="none").recipe == "none"
+    assert pywts.convert(source, tmp_path / "m.npz").recipe == "none"
+    assert pywts.convert(tmp_path / "m.wts", tmp_path / "again.wts").recipe == "none"
+    assert pywts.convert(source, tmp_path / "m.npz", recipe="auto").recipe == "lenet"
 
 
 def test_name_that_safetensors_keeps(tmp_path: Path) -> None:

@@ -491,6 +491,19 @@ def test_a_callable_may_change_the_weights_and_return_them(tmp_path: Path) -> No
     assert written(path, recipe=without_head)[0] == reference_wts({"model.0.weight": CONV})
 
 
+def test_weights_that_outlive_their_recipe_read_no_other_file(tmp_path: Path) -> None:
+    kept: list[pywts.Weights] = []
+
+    def keeping(weights: pywts.Weights) -> pywts.Weights:
+        kept.append(weights)
+        return weights
+
+    path = save(tmp_path / "m.pt", {"a": tensor(CONV)})
+    written(path, recipe=keeping)
+    with path.open("rb"), pytest.raises(pywts.OptionError, match=r"m\.pt: a: values can be read only while the recipe"):
+        kept[0].array("a")
+
+
 @pytest.mark.parametrize(
     ("result", "message"),
     [

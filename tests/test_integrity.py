@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy
 import pytest
-from checkpoints import Storage, Tensor, save, tensor
+from checkpoints import Storage, Tensor, module, save, tensor
 from processes import run
 
 import pywts
@@ -88,6 +88,46 @@ def test_damage_that_looks_like_an_overflow_is_told_as_damage(tmp_path: Path) ->
         pywts.export(path)
     with pytest.raises(pywts.TensorError, match="overflows float32"):
         pywts.export(path, check=False)
+
+
+def doubled(weights: pywts.Weights) -> dict[str, numpy.ndarray]:
+    """A recipe that reckons, so that nothing of the storage itself is written."""
+    return {name: weights.array(name) * 2 for name in weights}
+
+
+def test_what_a_recipe_reads_is_checked(tmp_path: Path) -> None:
+    path = damaged(tmp_path, {"a": tensor(some(4)), "b": shared((10,), (1,), 700)}, "1", 17)
+    with pytest.raises(pywts.CheckpointError, match=DESCRIPTION.format("b", "1")):
+        pywts.export(path, recipe=doubled)
+    assert not (tmp_path / "damaged.wts").exists()
+    pywts.export(path, recipe=doubled, check=False)
+    assert pywts.load(tmp_path / "damaged.wts")["a"].tolist() == (some(4) * 2).tolist()
+
+
+def test_what_a_family_s_recipe_reads_of_the_head_is_checked(tmp_path: Path) -> None:
+    strides = tensor(numpy.float32([8, 16, 32]))
+    head = module(
+        "models.yolo.Detect", buffers={"anchors": tensor(some(18).reshape(3, 3, 2))}, stride=strides, anchor_grid=[],
+        modules={"m": module("torch.nn.modules.container.ModuleList", {"weight": tensor(some(2))})},
+    )  # fmt: skip
+    layers = module("torch.nn.modules.container.Sequential", modules={"0": head})
+    root = {"model": module("models.yolo.DetectionModel", modules={"model": layers})}
+    assert pywts.export(save(tmp_path / "whole.pt", root)).recipe == "yolov5"
+    with zipfile.ZipFile(tmp_path / "whole.pt") as archive:
+        place = next(name for name in archive.namelist() if archive.read(name) == numpy.float32([8, 16, 32]).tobytes())
+    path = damaged(tmp_path, root, place.rpartition("/")[2], 2)
+    with pytest.raises(pywts.CheckpointError, match=r"stride: its storage archive/data/\d does not match its CRC32"):
+        pywts.export(path)
+    assert pywts.export(path, check=False).recipe == "yolov5"
+
+
+@pytest.mark.parametrize("suffix", [".wts", ".npz", ".safetensors", ".pt"])
+def test_what_is_converted_is_checked(suffix: str, tmp_path: Path) -> None:
+    path = damaged(tmp_path, {"a": tensor(some(4)), "b": shared((10,), (1,), 700)}, "1", 17)
+    for recipe in ("none", doubled):
+        with pytest.raises(pywts.CheckpointError, match=DESCRIPTION.format("b", "1")):
+            pywts.convert(path, tmp_path / f"out{suffix}", recipe=recipe)
+    assert [file.name for file in tmp_path.iterdir()] == ["damaged.pt"]
 
 
 def test_a_deflated_storage_is_always_checked(tmp_path: Path) -> None:

@@ -238,6 +238,16 @@ def test_other_names_are_taken_as_they_are(name: str, tmp_path: Path) -> None:
     assert exported(save(tmp_path / "m.pt", {name: tensor(ONE)}), tmp_path) == reference_wts({name: ONE})
 
 
+@pytest.mark.parametrize("name", ["a" * 65_537, "é" * 32_769], ids=["ASCII", "two bytes each"])
+def test_name_that_readers_find_too_long_is_refused_whatever_the_limits(name: str, tmp_path: Path) -> None:
+    limits = pywts.DEFAULT_LIMITS.replace(name_length=1 << 20)
+    with pytest.raises(pywts.TensorError, match=r"the name of tensor 0, .* bytes, over the 65536 that readers take"):
+        pywts.export({name: ONE}, tmp_path / "m.wts", limits=limits)
+    longest = name.encode()[:65_536].decode()
+    pywts.export({longest: ONE}, tmp_path / "m.wts", limits=limits, verify=True)
+    assert list(pywts.load(tmp_path / "m.wts")) == [longest]
+
+
 def test_empty_name_is_refused(tmp_path: Path) -> None:
     with pytest.raises(pywts.TensorError, match="tensor 1 has an empty name"):
         pywts.export({"a": ONE, "": ONE}, tmp_path / "m.wts")

@@ -141,8 +141,17 @@ def test_sidecar_that_does_not_fit_is_an_error(
 def test_anything_else_beside_is_an_error(text: bytes, source: Path, tmp_path: Path) -> None:
     pywts.export(source)
     (tmp_path / "best.wts.json").write_bytes(text)
-    with pytest.raises(pywts.WtsError, match=r"best.wts.json: is no "):
-        pywts.load(tmp_path / "best.wts")
+    for read in (pywts.load, pywts.verify):
+        with pytest.raises(pywts.WtsError, match=r"best.wts.json: is no "):
+            read(tmp_path / "best.wts")
+
+
+def test_pipe_beside_is_not_waited_for(source: Path, tmp_path: Path) -> None:
+    pywts.export(source)
+    os.mkfifo(tmp_path / "best.wts.json")
+    for read in (pywts.load, pywts.inspect):
+        with pytest.raises(pywts.WtsError, match=r"best.wts.json: is no regular file"):
+            read(tmp_path / "best.wts")
 
 
 # ------------------------------------------------------------------------------------------------------------ writing

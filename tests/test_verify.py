@@ -42,6 +42,13 @@ def wts(source: Path) -> Path:
     return source.with_suffix(".wts")
 
 
+def test_devices_are_not_read(source: Path, tmp_path: Path) -> None:
+    (tmp_path / "m.wts").symlink_to("/dev/zero")
+    for read in (pywts.open, pywts.load, lambda path: pywts.verify(path, source), lambda path: pywts.diff(path, path)):
+        with pytest.raises(pywts.WtsError, match=r"m\.wts: is a device; name a file, or a pipe"):
+            read(tmp_path / "m.wts")
+
+
 @given(named=st.dictionaries(NAMES, arrays(), min_size=1, max_size=6), data=st.data())
 def test_any_export_is_verified_and_any_changed_digit_is_found(
     tmp_path_factory: pytest.TempPathFactory, named: dict[str, Any], data: st.DataObject

@@ -15,14 +15,15 @@ def command_line() -> str:
         "# Command line",
         "",
         "`pywts COMMAND --help` says the same in a terminal. Exit codes: 0 done (same, clean), 1 failed (different,",
-        "found), 2 wrong usage or a source that cannot be read; 130 and 143 when SIGINT or SIGTERM came.",
+        "found), 2 wrong usage, and of `verify`, `diff` and `scan` a source that cannot be read; 130 and 143 when",
+        "SIGINT or SIGTERM came. `pywts help COMMAND` is `pywts COMMAND --help`.",
         "",
         "| command | what it does |",
         "| --- | --- |",
         *(f"| [`pywts {name}`](#{name}) | {what} |" for name, what in COMMANDS.items()),
         "",
-        "`pywts --version`, `pywts --include-dir` and `pywts --cmake-dir` print the version, the folder of the C++",
-        "header, and that of its CMake package.",
+        "`pywts --version` (`-V`), `pywts --include-dir` and `pywts --cmake-dir` print the version, the folder of the",
+        "C++ header, and that of its CMake package.",
     ]
     for name in COMMANDS:
         lines += ["", *_command(name, import_module(f"pywts.cli.{name}_command").command_parser())]

@@ -5,16 +5,14 @@ from __future__ import annotations
 import os
 
 from .._core import CoreError, file_crc32
-from ..errors import CheckpointError, TensorError, shown
+from ..errors import CheckpointError, OptionError, TensorError, shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-    from typing import TypeVar
+    from collections.abc import Iterable
+    from typing import Any
 
     from ..tensor import Tensor
-
-    T = TypeVar("T")
 
 
 def check_storages(source: str, tensors: Iterable[Tensor]) -> None:
@@ -36,12 +34,45 @@ def check_storages(source: str, tensors: Iterable[Tensor]) -> None:
             raise unreadable(source, tensor, CoreError("checksum", found, 0))
 
 
-def told(source: str, tensor: Tensor, read: Callable[[], T]) -> T:
-    """What a tensor's ``values`` or ``floats`` give; what the core says against it in words."""
-    try:
-        return read()
-    except CoreError as error:
-        raise unreadable(source, tensor, error) from None
+class ValueReader:
+    """Reads values for a recipe: what is reckoned from them could not be compared with a CRC32 afterwards.
+
+    check: whether every storage that is read is compared with its own, once.
+    """
+
+    def __init__(self, source: str, check: bool) -> None:
+        self._source = source
+        self._check = check
+        self._checked: set[object] = set()
+        self._open = True
+
+    def array(self, tensor: Tensor) -> Any:
+        """All values as a NumPy float32 array of the tensor's shape."""
+        self._prepare(tensor)
+        try:
+            return tensor.values()
+        except CoreError as error:
+            raise unreadable(self._source, tensor, error) from None
+
+    def floats(self, tensor: Tensor) -> list[float]:
+        """All values in C order, without NumPy; meant for a few."""
+        self._prepare(tensor)
+        try:
+            return tensor.floats()
+        except CoreError as error:
+            raise unreadable(self._source, tensor, error) from None
+
+    def close(self) -> None:
+        """The source may be closed: its descriptor will be another file's."""
+        self._open = False
+
+    def _prepare(self, tensor: Tensor) -> None:
+        if not self._open:
+            raise OptionError(f"{self._source}: {shown(tensor.name)}: values can be read only while the recipe runs")
+        storage = (tensor.storage.file, tensor.storage.entry)
+        if self._check and storage not in self._checked:
+            check_storages(self._source, [tensor])
+            self._checked.add(storage)
 
 
 def unreadable(source: str, tensor: Tensor, error: CoreError) -> CheckpointError | TensorError:

@@ -14,6 +14,8 @@ from .parsed import Parsed, selection_of
 
 _REPLACING = ("overwrite", "force", "durable")
 _HELP = {
+    "recipe": "the family's surgery: auto, none, or a name that `pywts recipes` lists; unless it is given, auto for a "
+    "checkpoint that becomes a .wts, and none for other formats",
     "overwrite": "fail if OUT exists",
     "force": "overwrite even a file of another format, or a .pt that `convert` did not write",
 }
@@ -26,6 +28,8 @@ def run(arguments: list[str]) -> int:
     selection = selection_of(parsed)
     if parsed.key == "auto":
         del selection["key"]
+    if parsed.recipe is None:
+        del selection["recipe"]
     try:
         done = convert(
             parsed.source, parsed.output, **{name: getattr(parsed, name) for name in _REPLACING}, **selection
@@ -58,7 +62,7 @@ def command_parser() -> argparse.ArgumentParser:
     )
     options = [option for option in OPTIONS if option.selects or option.name in _REPLACING]
     add_options(parser, [option.replace(help=_HELP.get(option.name, option.help)) for option in options])
-    parser.set_defaults(recipe="none")
+    parser.set_defaults(recipe=None)
     parser.add_argument("-q", "--quiet", action="store_true", help="print nothing but errors")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     return parser

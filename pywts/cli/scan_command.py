@@ -63,7 +63,7 @@ def command_parser() -> argparse.ArgumentParser:
     parser.add_argument("paths", nargs="+", metavar="PATH", help="a checkpoint; of a folder all that are below it")
     parser.add_argument("--strict", action="store_true", help="what needs code is found, too: exit code 1")
     parser.add_argument("--all", action="store_true", help="list every import and call, also the harmless ones")
-    parser.add_argument("-q", "--quiet", action="store_true", help="print nothing: the exit code tells")
+    parser.add_argument("-q", "--quiet", action="store_true", help="print no text: the exit code tells")
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print the report as JSON (docs/scan.md)")
     form.add_argument("--sarif", action="store_true", help="print what is found as SARIF 2.1.0")

@@ -28,7 +28,7 @@ def parser_of(name: str, description: str) -> argparse.ArgumentParser:
         description=f"{description} Exit code: 0 the same, 1 different, 2 wrong usage or unreadable.",
     )
     add_options(parser, [option for option in OPTIONS if option.selects])
-    parser.add_argument("-q", "--quiet", action="store_true", help="print nothing: the exit code tells")
+    parser.add_argument("-q", "--quiet", action="store_true", help="print no text: the exit code tells")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     return parser
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..checkpoint.integrity import ValueReader
 from ..errors import LimitError, shown
 from ..tensor import Tensor
 
@@ -33,11 +34,12 @@ _TASKS = (
 class Head:
     """A module's record at its place in the model."""
 
-    def __init__(self, checkpoint: Checkpoint, record: Any, prefix: str) -> None:
+    def __init__(self, checkpoint: Checkpoint, record: Any, prefix: str, reader: ValueReader) -> None:
         self.prefix = prefix
         """of its tensors' names: "model.24." """
         self.class_name = checkpoint.class_name(record) or ""
         self._checkpoint = checkpoint
+        self._reader = reader
         self._attributes = checkpoint.attributes(record) or {}
         self.buffers = _table(checkpoint, self._attributes, "_buffers")
         self.children = _table(checkpoint, self._attributes, "_modules")
@@ -77,10 +79,8 @@ class Head:
 
     def floats(self, name: str) -> list[float]:
         """The values of such a tensor, without NumPy; meant for a few."""
-        from ..checkpoint.integrity import told
-
         found = self.tensor(name)
-        return [] if found is None else told(self._checkpoint.name, found, found.floats)
+        return [] if found is None else self._reader.floats(found)
 
     def array(self, name: str) -> Any:
         """The values of such a tensor as a NumPy float32 array."""
@@ -89,13 +89,14 @@ class Head:
             return None
         if found.numel > _LARGEST:
             raise LimitError(f"{self._checkpoint.name}: {shown(found.name)} has {found.numel} values, no yolo's has")
-        from ..checkpoint.integrity import told
-
-        return told(self._checkpoint.name, found, found.values)
+        return self._reader.array(found)
 
 
-def head_of(checkpoint: Checkpoint, value: Any) -> Head | None:
-    """The last of a model's layers, through what is wrapped around them; None for anything but a module of layers."""
+def head_of(checkpoint: Checkpoint, value: Any, reader: ValueReader | None = None) -> Head | None:
+    """The last of a model's layers, through what is wrapped around them; None for anything but a module of layers.
+
+    reader: of its values; without it, they are read as they are.
+    """
     prefix = ""
     for _ in range(_WRAPPERS):
         if not checkpoint.is_module(value):
@@ -103,7 +104,7 @@ def head_of(checkpoint: Checkpoint, value: Any) -> Head | None:
         children = _table(checkpoint, checkpoint.attributes(value) or {}, "_modules")
         last = next(reversed(children), "")
         if last.isdecimal():
-            return Head(checkpoint, children[last], f"{prefix}{last}.")
+            return Head(checkpoint, children[last], f"{prefix}{last}.", reader or ValueReader(checkpoint.name, False))
         inner = next((name for name in ("model", "module") if name in children), None)
         if inner is None:
             return None

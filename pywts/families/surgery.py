@@ -29,20 +29,29 @@ class Operated(Record):
     warnings: tuple[str, ...] = ()
 
 
-def operate(checkpoint: Checkpoint, chosen: Chosen, recipe: str | Callable[[Weights], Any]) -> Operated:
-    """Apply a recipe: ``"auto"`` the one whose mark is found, ``"none"`` none, else by name, or a callable."""
+def operate(checkpoint: Checkpoint, chosen: Chosen, recipe: str | Callable[[Weights], Any], check: bool) -> Operated:
+    """Apply a recipe: ``"auto"`` the one whose mark is found, ``"none"`` none, else by name, or a callable.
+
+    check: whether the values that it reads are compared with the CRC32 that an archive keeps.
+    """
     untouched = Operated(chosen.state.items, "none", "double")
     if recipe == "none":
         return untouched
+    if recipe == "auto" and _is_of_ultralytics(checkpoint, chosen):
+        return untouched.replace(notes=_anchor_free(checkpoint, chosen))  # by far the most; none needs one
+    weights = _weights(checkpoint, chosen, check)
+    try:
+        return _apply(recipe, weights, untouched)
+    finally:
+        weights.close()
+
+
+def _apply(recipe: str | Callable[[Weights], Any], weights: Weights, untouched: Operated) -> Operated:
     if recipe == "auto":
-        if _is_of_ultralytics(checkpoint, chosen):
-            return untouched.replace(notes=_anchor_free(checkpoint, chosen))  # by far the most; none needs one
-        weights = _weights(checkpoint, chosen)
         found, warnings = _recognise(weights)
         if found is None:
             return untouched.replace(warnings=warnings)
         return _operated(weights, found.apply(weights), found.name, found.dialect)
-    weights = _weights(checkpoint, chosen)
     if callable(recipe):
         called = shown(getattr(recipe, "__name__", type(recipe).__name__))
         return _operated(weights, recipe(weights), f"callable {called}", "double")
@@ -65,7 +74,7 @@ def recognised(checkpoint: Checkpoint, chosen: Chosen) -> Operated:
     untouched = Operated(chosen.state.items, "none", "double")
     if _is_of_ultralytics(checkpoint, chosen):
         return untouched.replace(notes=_anchor_free(checkpoint, chosen))
-    recipe, warnings = _recognise(_weights(checkpoint, chosen))
+    recipe, warnings = _recognise(_weights(checkpoint, chosen, False))
     if recipe is None:
         return untouched.replace(warnings=warnings)
     return untouched.replace(recipe=recipe.name, dialect=recipe.dialect, notes=(f"{recipe.name}: {recipe.summary}",))
@@ -97,10 +106,10 @@ def _suggestion(recipe: Recipe, looks: str) -> str:
     )
 
 
-def _weights(checkpoint: Checkpoint, chosen: Chosen) -> Weights:
+def _weights(checkpoint: Checkpoint, chosen: Chosen, check: bool) -> Weights:
     from .weights import Weights
 
-    weights = Weights(checkpoint, chosen.value, chosen.state.items)
+    weights = Weights(checkpoint, chosen.value, chosen.state.items, check)
     if len(weights) != len(chosen.state.items):
         twice = repeated([tensor.name for tensor in chosen.state.items])
         raise TensorError(

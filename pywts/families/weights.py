@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..checkpoint.integrity import ValueReader
 from ..errors import TensorError, near, shown
 from ..tensor import Refused, Tensor
 from .head import Head, head_of
@@ -21,7 +22,8 @@ class Weights(dict[str, "Tensor | Refused"]):
     mapping and return it.
     """
 
-    def __init__(self, checkpoint: Checkpoint, value: Any, items: Iterable[Tensor | Refused]) -> None:
+    def __init__(self, checkpoint: Checkpoint, value: Any, items: Iterable[Tensor | Refused], check: bool) -> None:
+        """check: whether what is read is compared with the CRC32 that an archive keeps."""
         super().__init__((tensor.name, tensor) for tensor in items)
         self.checkpoint = checkpoint
         """the source; only its methods look into the values of its records"""
@@ -31,7 +33,8 @@ class Weights(dict[str, "Tensor | Refused"]):
         """how messages call the source"""
         self.class_name = (checkpoint.class_name(value) or "") if checkpoint.is_module(value) else ""
         """of a whole module, for example "models.yolo.DetectionModel"; "" for a mapping of tensors"""
-        self.head: Head | None = head_of(checkpoint, value)
+        self._reader = ValueReader(checkpoint.name, check)
+        self.head: Head | None = head_of(checkpoint, value, self._reader)
         """of a whole module of layers: the last one"""
         self.notes: list[str] = []
         """what the recipe did, said with the result: ``weights.notes.append("...")``"""
@@ -39,16 +42,18 @@ class Weights(dict[str, "Tensor | Refused"]):
         """what the user should look at"""
 
     def array(self, name: str) -> Any:
-        """The values of a tensor as a NumPy float32 array of its shape."""
+        """The values of a tensor as a NumPy float32 array of its shape, while the recipe runs."""
         tensor = self.get(name)
         if tensor is None:
             close = ", ".join(map(shown, near(name, list(self))))
             raise TensorError(f"{self.source}: has no tensor {shown(name)}" + (f"; there is {close}" if close else ""))
         if isinstance(tensor, Refused):
             raise TensorError(f"{self.source}: {shown(name)} is {tensor.kind}: {tensor.way_out}")
-        from ..checkpoint.integrity import told
+        return self._reader.array(tensor)
 
-        return told(self.source, tensor, tensor.values)
+    def close(self) -> None:
+        """The recipe has run: from now on no value can be read."""
+        self._reader.close()
 
     def attribute(self, name: str) -> Any:
         """A scalar attribute of the whole module, such as a version or a file's name; None where there is none."""

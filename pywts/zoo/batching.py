@@ -191,6 +191,8 @@ def _place(out: str | os.PathLike[str]) -> str:
     text = storage.without_file_scheme(os.fsdecode(out))
     if not text:
         raise OptionError("the output is an empty path")
+    if text.lower().startswith(("http://", "https://")):
+        raise OptionError(f"{shown(text, 300)}: a web server takes no outputs; give a folder, or the URL of a bucket")
     return text if storage.is_url(text) else os.path.abspath(text)
 
 
