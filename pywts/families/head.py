@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ..checkpoint.integrity import ValueReader
 from ..errors import LimitError, shown
 from ..tensor import Tensor
 
@@ -10,6 +9,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from ..checkpoint.integrity import ValueReader
     from ..checkpoint.protocol import Checkpoint
 
 _WRAPPERS = 6
@@ -34,7 +34,7 @@ _TASKS = (
 class Head:
     """A module's record at its place in the model."""
 
-    def __init__(self, checkpoint: Checkpoint, record: Any, prefix: str, reader: ValueReader) -> None:
+    def __init__(self, checkpoint: Checkpoint, record: Any, prefix: str, reader: ValueReader | None) -> None:
         self.prefix = prefix
         """of its tensors' names: "model.24." """
         self.class_name = checkpoint.class_name(record) or ""
@@ -80,7 +80,7 @@ class Head:
     def floats(self, name: str) -> list[float]:
         """The values of such a tensor, without NumPy; meant for a few."""
         found = self.tensor(name)
-        return [] if found is None else self._reader.floats(found)
+        return [] if found is None else self._values().floats(found)
 
     def array(self, name: str) -> Any:
         """The values of such a tensor as a NumPy float32 array."""
@@ -89,7 +89,14 @@ class Head:
             return None
         if found.numel > _LARGEST:
             raise LimitError(f"{self._checkpoint.name}: {shown(found.name)} has {found.numel} values, no yolo's has")
-        return self._reader.array(found)
+        return self._values().array(found)
+
+    def _values(self) -> ValueReader:
+        if self._reader is None:
+            from ..checkpoint.integrity import ValueReader
+
+            self._reader = ValueReader(self._checkpoint.name, check=False)
+        return self._reader
 
 
 def head_of(checkpoint: Checkpoint, value: Any, reader: ValueReader | None = None) -> Head | None:
@@ -104,7 +111,7 @@ def head_of(checkpoint: Checkpoint, value: Any, reader: ValueReader | None = Non
         children = _table(checkpoint, checkpoint.attributes(value) or {}, "_modules")
         last = next(reversed(children), "")
         if last.isdecimal():
-            return Head(checkpoint, children[last], f"{prefix}{last}.", reader or ValueReader(checkpoint.name, False))
+            return Head(checkpoint, children[last], f"{prefix}{last}.", reader)
         inner = next((name for name in ("model", "module") if name in children), None)
         if inner is None:
             return None

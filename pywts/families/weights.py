@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ..checkpoint.integrity import ValueReader
 from ..errors import TensorError, near, shown
 from ..tensor import Refused, Tensor
 from .head import Head, head_of
@@ -33,6 +32,8 @@ class Weights(dict[str, "Tensor | Refused"]):
         """how messages call the source"""
         self.class_name = (checkpoint.class_name(value) or "") if checkpoint.is_module(value) else ""
         """of a whole module, for example "models.yolo.DetectionModel"; "" for a mapping of tensors"""
+        from ..checkpoint.integrity import ValueReader
+
         self._reader = ValueReader(checkpoint.name, check)
         self.head: Head | None = head_of(checkpoint, value, self._reader)
         """of a whole module of layers: the last one"""
