@@ -24,6 +24,7 @@ CI = os.environ.get("CI", "").lower() not in ("", "0", "false")
 REBUILD = f"{sys.executable} -m pip install {ROOT}"
 SEED = int(os.environ.get("PYWTS_TEST_SEED") or random.SystemRandom().randrange(1 << 32))
 
+os.environ["PYWTS_TEST_SEED"] = str(SEED)  # for the processes that xdist shares the tests among
 os.environ.pop("PYWTS_KERNEL", None)  # the tests choose themselves
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a script's background jobs, and all they start, ignore it
 
