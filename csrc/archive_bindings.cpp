@@ -19,6 +19,13 @@ py::str decode(std::string_view name) {
   return text;
 }
 
+// The bytes of a name; null for one with surrogates that stand for no byte, which is no name of a file.
+py::bytes encode(const py::str& name) {
+  auto raw = py::reinterpret_steal<py::bytes>(PyUnicode_AsEncodedString(name.ptr(), "utf-8", "surrogateescape"));
+  if (!raw) PyErr_Clear();
+  return raw;
+}
+
 class ArchiveDirectory {
  public:
   ArchiveDirectory(py::bytes records, std::uint64_t at, std::uint64_t count)
@@ -50,17 +57,20 @@ class ArchiveDirectory {
 
   // (offset of its data in the file, packed bytes, size, CRC32, whether it is stored), or None.
   py::object find(const py::str& name, int file) const {
-    const auto raw =
-        py::reinterpret_steal<py::bytes>(PyUnicode_AsEncodedString(name.ptr(), "utf-8", "surrogateescape"));
-    if (!raw) {
-      PyErr_Clear();  // a name with surrogates that stand for no byte is no name of a file
-      return py::none();
-    }
+    const py::bytes raw = encode(name);
+    if (!raw) return py::none();
     const zip::Entry* entry = directory_.find(std::string_view(raw));
     if (entry == nullptr) return py::none();
     zip::Window window(file);
     return py::make_tuple(directory_.locate(*entry, window), entry->packed, entry->size, entry->crc,
                           entry->method == zip::kStored);
+  }
+
+  // The name of the file below a folder that torch would take for another one, or None.
+  py::object in_other_case(const py::str& folder) const {
+    const py::bytes raw = encode(folder);
+    const zip::Entry* entry = raw ? directory_.in_other_case(std::string_view(raw)) : nullptr;
+    return entry == nullptr ? py::object(py::none()) : py::object(decode(entry->name));
   }
 
   // The names of the stored entries whose headers are as they should be; find() says what is wrong with another.
@@ -122,6 +132,7 @@ void bind_archive(py::module_& module) {
       .def("names_ending", &ArchiveDirectory::names_ending)
       .def("records", &ArchiveDirectory::records)
       .def("find", &ArchiveDirectory::find)
+      .def("in_other_case", &ArchiveDirectory::in_other_case)
       .def("sound", &ArchiveDirectory::sound);
 }
 

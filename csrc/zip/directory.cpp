@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <set>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -60,6 +61,16 @@ std::uint64_t leading(std::string_view text) noexcept {
     value = value << 8 | (i < text.size() ? static_cast<unsigned char>(text[i]) : 0u);
   }
   return value;
+}
+
+bool is_upper(char letter) noexcept { return letter >= 'A' && letter <= 'Z'; }
+
+std::string lower(std::string_view text) {
+  std::string all(text);
+  for (char& letter : all) {
+    if (is_upper(letter)) letter = static_cast<char>(letter - 'A' + 'a');
+  }
+  return all;
 }
 
 }  // namespace
@@ -160,6 +171,29 @@ const Entry* Directory::find(std::string_view name) const noexcept {
                        [this](std::uint32_t i, std::string_view wanted) { return entries_[i].name < wanted; });
   if (found == by_name_.end() || entries_[*found].name != name) return nullptr;
   return &entries_[*found];
+}
+
+const Entry* Directory::in_other_case(std::string_view folder) const {
+  const std::string wanted = lower(folder);
+  std::vector<const Entry*> below;
+  bool cased = false;
+  for (const Entry& entry : entries_) {
+    const std::string_view inside = entry.name.substr(std::min(folder.size(), entry.name.size()));
+    const bool exact = entry.name.substr(0, folder.size()) == folder;
+    if (!exact && lower(entry.name.substr(0, folder.size())) != wanted) continue;
+    below.push_back(&entry);
+    if (exact && std::none_of(inside.begin(), inside.end(), is_upper)) continue;
+    const std::string plain = lower(inside);
+    const bool storage = plain.compare(0, 5, "data/") == 0 && !(exact && inside.compare(0, 5, "data/") == 0);
+    if (plain == "data.pkl" || plain == "byteorder" || storage) return &entry;
+    cased = true;
+  }
+  if (!cased) return nullptr;
+  std::set<std::string> names;
+  for (const Entry* entry : below) {
+    if (!names.insert(lower(entry->name)).second) return entry;
+  }
+  return nullptr;
 }
 
 std::uint64_t Directory::locate(const Entry& entry, Window& file) const {

@@ -62,6 +62,10 @@ class Directory {
   const std::vector<Entry>& entries() const noexcept { return entries_; }  // in the directory's order
   const Entry* find(std::string_view name) const noexcept;
 
+  // A file below a folder (whose name ends in a slash) that torch would take for another one, or finds where find()
+  // does not: its reader is miniz, to which upper and lower case of ASCII are one. Null where there is none.
+  const Entry* in_other_case(std::string_view folder) const;
+
   // Where the first byte of an entry's data is, after its local header was compared with the directory. Throws Error.
   std::uint64_t locate(const Entry& entry, Window& file) const;
 

@@ -69,6 +69,10 @@ class Archive:
         """Those of the names that end so."""
         return self.directory.names_ending(end)
 
+    def in_other_case(self, folder: str) -> str | None:
+        """The name of the file below a folder that torch, to which case is nothing, would take for another one."""
+        return self.directory.in_other_case(f"{folder}/")
+
     def records(self) -> list[tuple[str, int, int, int]]:
         """(name, packed bytes, bytes, CRC32) of every file, as the directory has them."""
         return self.directory.records()
@@ -146,51 +150,56 @@ class Archive:
         end_size = sum(_END)
         tail_size = min(file.size, end_size + 0xFFFF)
         tail = file.read(file.size - tail_size, tail_size)
-        found = tail.rfind(b"PK\x05\x06")
-        while found >= 0:
-            if found + end_size <= len(tail):
-                record = _fields(tail, found, _END)
-                if found + end_size + record[7] == len(tail):
-                    break
-            found = tail.rfind(b"PK\x05\x06", 0, found)
-        if found < 0:
-            last = tail.rfind(b"PK\x05\x06", 0, max(0, len(tail) - end_size + 4))
-            more = len(tail) - last - end_size - (_fields(tail, last, _END)[7] if last >= 0 else 0)
-            if last >= 0 and more > 0:
-                raise CheckpointError(
-                    f"{file.name}: goes on for {more} bytes after the end of its zip archive, at byte "
-                    f"{file.size - more}; the checkpoint is damaged, copy or download it again"
-                )
+        # The last one, as other readers take it: that of a comment within the comment of another would be a second one.
+        found = tail.rfind(b"PK\x05\x06", 0, max(0, len(tail) - end_size + 4))
+        record = _fields(tail, max(found, 0), _END)
+        more = len(tail) - found - end_size - record[7]
+        if found >= 0 and more > 0:
+            raise CheckpointError(
+                f"{file.name}: goes on for {more} bytes after the end of its zip archive, at byte "
+                f"{file.size - more}; the checkpoint is damaged, copy or download it again"
+            )
+        if found < 0 or more:
             raise CheckpointError(
                 f"{file.name}: a zip archive whose directory is missing: the file is cut short or damaged "
                 f"({file.size} bytes); copy or download it again"
             )
-        _, disk, directory_disk, count_here, count, size, offset, _ = record
         end = file.size - tail_size + found
-        if 0xFFFF in (disk, directory_disk, count_here, count) or 0xFFFFFFFF in (size, offset):
-            locator_at = end - sum(_END64_LOCATOR)
-            if locator_at >= 0:
-                locator = file.read(locator_at, sum(_END64_LOCATOR))
-                if locator.startswith(b"PK\x06\x07"):
-                    record_at = _fields(locator, 0, _END64_LOCATOR)[2]
-                    if record_at + sum(_END64) > locator_at:
-                        raise self._damaged("the zip64 directory record lies outside the file")
-                    record64 = file.read(record_at, sum(_END64))
-                    if not record64.startswith(b"PK\x06\x06"):
-                        raise self._damaged(f"no zip64 directory record at byte {record_at}")
-                    disk, directory_disk, count_here, count, size, offset = _fields(record64, 0, _END64)[4:]
-                    end = record_at
+        end, places = self._zip64(end, record[1:7])
+        disk, directory_disk, count_here, count, size, offset = places
         if disk or directory_disk or count_here != count:
             raise CheckpointError(f"{file.name}: a zip archive in several parts; join them first")
         if offset + size > end:
             raise self._damaged("the directory lies outside the file")
-        for start in (end - size, end - size - sum(_END64) - sum(_END64_LOCATOR)):  # torch writes those always
-            if start > offset and file.read(start, 4) == b"PK\x01\x02" != file.read(offset, 4):
+        start = end - size
+        if start > offset:  # some readers look here
+            if file.read(start, 4) == b"PK\x01\x02" != file.read(offset, 4):
                 raise CheckpointError(
                     f"{file.name}: {start - offset} bytes stand before its zip archive, as in a shard of "
                     f"torch.distributed.checkpoint (.distcp); {DCP_TO_TORCH}"
                 )
+            raise self._damaged(f"{start - offset} bytes lie between its directory and the record of that")
         return count, offset, size
+
+    def _zip64(self, end: int, places: list[int]) -> tuple[int, list[int]]:
+        """Where the directory must end, and what its zip64 record tells of it, where there is one (torch writes it
+        always); ``end`` and ``places`` are what the record without 64 bits tells.
+        """
+        locator_at = end - sum(_END64_LOCATOR)
+        locator = self.file.read(locator_at, sum(_END64_LOCATOR)) if locator_at >= 0 else b""
+        if not locator.startswith(b"PK\x06\x07"):
+            return end, places
+        record_at = _fields(locator, 0, _END64_LOCATOR)[2]
+        if record_at + sum(_END64) > locator_at:
+            raise self._damaged("the zip64 directory record lies outside the file")
+        record = self.file.read(record_at, sum(_END64))
+        if not record.startswith(b"PK\x06\x06"):
+            raise self._damaged(f"no zip64 directory record at byte {record_at}")
+        wide = _fields(record, 0, _END64)[4:]
+        for place, width, value in zip(places, _END[1:7], wide, strict=True):
+            if place not in (value, (1 << 8 * width) - 1):
+                raise self._damaged("its two records of the directory contradict each other")
+        return record_at, wide
 
     def _in_words(self, error: ArchiveError) -> CheckpointError:
         message, name, other, damaged = error.args

@@ -36,7 +36,15 @@ def root_of(archive: Archive) -> str | None:
             f"{archive.file.name}: two data.pkl in one archive, under {shown(roots[0])} and {shown(roots[1])}; "
             "which one torch would read depends on its version"
         )
-    return roots[0] if roots else None
+    if not roots:
+        return None
+    other = archive.in_other_case(roots[0])
+    if other is not None:
+        raise CheckpointError(
+            f"{archive.file.name}: {shown(other)} differs only in upper and lower case from what torch looks for, and "
+            "which one torch would read depends on its order; unpack the archive and rename it"
+        )
+    return roots[0]
 
 
 def is_torchscript(archive: Archive, root: str) -> bool:

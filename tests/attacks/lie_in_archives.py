@@ -161,6 +161,76 @@ def end_record_in_the_comment() -> Attack:
 
 
 @attack
+def last_end_record_whose_comment_does_not_fit() -> Attack:
+    fake = struct.pack("<4s4H2IH", b"PK\x05\x06", 0, 0, 0, 0, 0, 0, 5)
+    return refused(_with_comment(fake), "directory is missing")
+
+
+def _with_comment(comment: bytes) -> bytes:
+    return archive(File("it/data.pkl", PICKLE), File("it/data/0", STORAGE), comment=comment)
+
+
+def _with_zip64(count: int = 2, more: int = 0) -> bytes:
+    """With a zip64 record also where 32 bits are enough, as torch writes it."""
+    data = _with()
+    size, offset = struct.unpack_from("<2I", data, len(data) - 10)
+    record = struct.pack("<4sQ2H2I4Q", b"PK\x06\x06", 44, 45, 45, 0, 0, count, count, size, offset + more)
+    return data[:-22] + record + struct.pack("<4sIQI", b"PK\x06\x07", 0, len(data) - 22, 1) + data[-22:]
+
+
+@attack
+def zip64_record_that_says_the_same() -> Attack:
+    return good(_with_zip64())
+
+
+@attack
+def zip64_record_of_fewer_files() -> Attack:
+    return refused(_with_zip64(count=1), "two records of the directory contradict each other")
+
+
+@attack
+def zip64_record_of_a_directory_elsewhere() -> Attack:
+    return refused(_with_zip64(more=-10), "two records of the directory contradict each other")
+
+
+@attack
+def second_directory_behind_the_first() -> Attack:
+    data = _with()
+    size, offset = struct.unpack_from("<2I", data, len(data) - 10)
+    return refused(data[:-22] + data[offset : offset + size] + data[-22:], "lie between its directory and the record")
+
+
+@attack
+def byte_order_in_upper_case() -> Attack:
+    return refused(_with(File("it/BYTEORDER", b"big")), "it/BYTEORDER differs only in upper and lower case")
+
+
+@attack
+def second_pickle_in_upper_case() -> Attack:
+    return refused(_with(File("it/DATA.pkl", PICKLE)), "it/DATA.pkl differs only in upper and lower case")
+
+
+@attack
+def second_storage_in_upper_case() -> Attack:
+    return refused(_with(File("it/DATA/0", bytes(16))), "it/DATA/0 differs only in upper and lower case")
+
+
+@attack
+def storage_in_a_folder_in_upper_case() -> Attack:
+    return refused(_with(File("IT/data/0", bytes(16))), "IT/data/0 differs only in upper and lower case")
+
+
+@attack
+def names_of_one_spelling() -> Attack:
+    return refused(_with(File("it/extra/a", b""), File("it/extra/A", b"")), "extra/A differs only in upper and lower")
+
+
+@attack
+def other_names_in_upper_case() -> Attack:
+    return good(_with(File("it/README", b""), File("it/code/Model.py", b""), File("OTHER/data/0", b"")))
+
+
+@attack
 def zip64_end_record_that_lies() -> Attack:
     data = _with()
     record = struct.pack("<4sQ2H2I4Q", b"PK\x06\x06", 44, 45, 45, 0, 0, 1 << 60, 1 << 60, 1 << 62, 1 << 62)
