@@ -167,7 +167,7 @@ def _verify_by_sidecar(wts: str | bytes | os.PathLike[str], path: str) -> Verifi
         told = file.sidecar.tensors
         first = None
         place = 0
-        for batch in batches((tensor, tensor) for tensor in file.as_checkpoint(DEFAULT_LIMITS).root.values()):
+        for batch in batches((tensor, tensor) for tensor in file.described().values()):
             sums = reading(_core.checksums, [values_of(tensor) for tensor, _ in batch])
             for tensor, found in zip(told[place:], sums, strict=False):
                 if first is None and int(tensor.crc32, 16) != found:

@@ -11,7 +11,7 @@ from time import perf_counter
 from .checkpoint.integrity import check_storages
 from .comparing import open_if_wts
 from .destination import Destination
-from .errors import OptionError
+from .errors import OptionError, shown
 from .exporting import export_checkpoint, identities, laid_out, open_source, path_of
 from .limits import DEFAULT_LIMITS, Limits
 from .options import SELECTING
@@ -185,6 +185,12 @@ def _write_safetensors(stream: BinaryIO, tensors: list[Tensor], source: str) -> 
 def _write_npz(stream: BinaryIO, tensors: list[Tensor], source: str) -> None:
     from zipfile import ZipFile
 
+    names = {tensor.name for tensor in tensors}
+    for name in names:
+        if len(name.encode()) + len(".npy") >= 1 << 16:
+            raise OptionError(f"{source}: the name {shown(name)} is too long for a zip archive: rename it")
+        if f"{name}.npy" in names:
+            raise OptionError(f"{source}: numpy.load cannot tell {shown(name)} from {shown(name)}.npy: rename one")
     with ZipFile(stream, "w") as archive:
         for tensor in tensors:
             shape = f"{', '.join(map(str, tensor.shape))}{',' if len(tensor.shape) == 1 else ''}"
@@ -251,10 +257,15 @@ def _pickled(tensors: list[Tensor]) -> bytes:
     return b"".join([*parts, b"u."])
 
 
+def _first_name_is_longer(head: bytes) -> bool:
+    """Whether the first name in an archive goes on beyond these first bytes: no file has such."""
+    return int.from_bytes(head[26:28], "little") > len(head) - 30 > 0
+
+
 _FORMATS = {".safetensors": "safetensors", ".npz": "npz", ".pt": "torch", ".pth": "torch", ".wts": "wts"}
 
 _WRITERS: dict[str, tuple[Callable[[BinaryIO, list[Tensor], str], None], Callable[[bytes], bool]]] = {
     "safetensors": (_write_safetensors, lambda head: head[8:9] == b"{"),
-    "npz": (_write_npz, lambda head: head[:2] == b"PK" and b".npy" in head[:300]),
+    "npz": (_write_npz, lambda head: head[:2] == b"PK" and (b".npy" in head or _first_name_is_longer(head))),
     "torch": (_write_torch, lambda head: head[:2] == b"PK" and _OWN in head[:300]),
 }

@@ -248,16 +248,16 @@ def write_text(path: str, text: str, option: str) -> None:
 
 def looks_like_wts(head: bytes) -> bool:
     """Whether a file's first bytes could be a .wts: a count, then a line that starts with a name and a number."""
-    lines = head.lstrip(b"\r\n\t ").split(b"\n", 2)
+    lines = [line for line in head.split(b"\n") if line.strip()] or [b""]
     count = lines[0].strip()
     if not count.isdigit() or len(count) > 20:
         return False
-    if len(lines) < 2 or not lines[1]:
+    if len(lines) < 2:
         return count == b"0"
-    fields = lines[1].split(b" ", 2)
+    fields = lines[1].split(None, 2)
     if len(lines) == 2 and len(head) >= _HEAD and len(fields) < 2:
         return True  # a name that goes on
-    return len(fields) > 1 and fields[1].strip().isdigit()
+    return len(fields) > 1 and fields[1].isdigit()
 
 
 def _inherited_descriptor(path: str) -> int | None:

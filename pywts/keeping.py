@@ -8,7 +8,6 @@ from . import _core, system
 from .comparing import batches, compared, difference
 from .destination import KEPT, Destination
 from .errors import Error, OptionError, OutputError, WtsError
-from .limits import DEFAULT_LIMITS
 from .reading import WtsFile, reading, values_of
 from .sidecar import describe, facts_of_file, looks_like_sidecar, sidecar_path
 
@@ -128,7 +127,7 @@ def _reread(
     place = system.path_of(descriptor)
     try:
         with WtsFile(place, sidecar=False) as file:
-            written: list[Tensor] = list(file.as_checkpoint(DEFAULT_LIMITS).root.values())
+            written: list[Tensor] = list(file.described().values())
             if [(x.name, x.numel) for x in written] != [(x.name, x.numel) for x in tensors]:
                 raise _damaged(path, source, "it holds other tensors than were written")
             if verify:

@@ -7,7 +7,7 @@ values. Readers in the field split at white space, so what would confuse them is
 from __future__ import annotations
 
 from .errors import LimitError, OptionError, TensorError, shown
-from .tensor import Refused, Tensor
+from .tensor import Refused, Tensor, is_possible
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,6 +67,10 @@ def lay_out(source: str, items: list[Tensor | Refused], dialect: str, limits: Li
         if numel > _MAX_NUMEL:
             raise TensorError(
                 f"{source}: {shown(name)} has {numel} values, over the {_MAX_NUMEL} that readers can count; split it"
+            )
+        if not numel and not is_possible(tensor.shape):
+            raise TensorError(
+                f"{source}: {shown(name)} has the shape {shown(list(tensor.shape))}, which no array can have"
             )
         heads.append(f"{name} {numel}".encode() + gap)
         values += numel

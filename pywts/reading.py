@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 
 from ._core import Reader, WtsFault
-from .errors import MissingTensorError, OptionError, WtsError, shown
+from .errors import LimitError, MissingTensorError, OptionError, WtsError, shown
 from .layout import TEXT_PER_VALUE
 from .records import Record
 from .tensor import Storage, Tensor, contiguous_strides, memory_storage, spilled_storage
@@ -92,9 +92,9 @@ class WtsFile(Mapping[str, "Array"]):
 
     def __getitem__(self, name: str) -> Array:
         """Decode a tensor into a new array."""
-        array = _empty(self.info(name))
+        array, reader = _empty(self.info(name)), self.reader
         if array.size:
-            reading(self.reader.read, self._places[name], array)
+            reading(reader.read, self._places[name], array)
         return array
 
     def load(self) -> dict[str, Array]:
@@ -145,12 +145,17 @@ class WtsFile(Mapping[str, "Array"]):
         error.tensor = str(name)
         return error
 
+    def described(self) -> dict[str, Tensor]:
+        """Every tensor's description, by name."""
+        return {tensor.name: _described(self, tensor) for tensor in self.tensors}
+
     def as_checkpoint(self, limits: Limits) -> NamedTensors:
-        """The file as a source of tensors, as checkpoints are."""
+        """The file as a source of tensors, as checkpoints are. Raises LimitError where it has too many."""
         from .checkpoint.named import NamedTensors
 
-        root = {tensor.name: _described(self, tensor) for tensor in self.tensors}
-        return NamedTensors(self.path, ".wts", dict(root), limits, self.close)
+        if len(self) > limits.tensors:
+            raise LimitError(f"{self.path}: {len(self)} tensors, over the limit of {limits.tensors}")
+        return NamedTensors(self.path, ".wts", {**self.described()}, limits, self.close)
 
 
 def open(path: Path, *, sidecar: bool | Path = True) -> WtsFile:
@@ -307,7 +312,7 @@ def _sidecar(path: str, wanted: bool | Path, lines: list[tuple[str, int, int, in
         return None
     from .sidecar import check_fits, read_sidecar
 
-    found = read_sidecar(beside)
+    found = read_sidecar(beside, lines)
     check_fits(found, path, lines)
     return found
 

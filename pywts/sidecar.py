@@ -6,7 +6,7 @@ import os
 
 from .errors import CheckpointError, WtsError, shown
 from .records import Record
-from .tensor import ITEM_SIZES
+from .tensor import ITEM_SIZES, is_possible
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 FORMAT = "pywts sidecar"
 VERSION = 1
-_MOST_BYTES = 1 << 28
 _HEX_DIGITS = set("0123456789abcdefABCDEF")
 
 
@@ -112,19 +111,21 @@ def facts_of_file(path: str) -> dict[str, Any]:
     return {"name": os.path.basename(path), "size": size, "sha256": digest.hexdigest()}
 
 
-def read_sidecar(path: str) -> Sidecar:
-    """Read a sidecar. Raises WtsError for what is none."""
+def read_sidecar(path: str, lines: list[tuple[str, int, int, int, str]]) -> Sidecar:
+    """Read the sidecar of a .wts of these lines, as ``_core.Reader`` tells them. Raises WtsError for what is none."""
     import json
+
+    most = (1 << 20) + sum(2048 + 6 * len(line[0]) for line in lines)  # what is parsed takes many times as much
 
     try:
         if os.path.exists(path) and not os.path.isfile(path):  # a pipe would be waited for
             raise WtsError(f"{path}: is no regular file{_WAY_OUT}")
         with open(path, "rb") as file:
-            text = file.read(_MOST_BYTES + 1)
-    except OSError as error:
-        raise WtsError(f"{path}: cannot be read: {error.strerror}") from None
-    if len(text) > _MOST_BYTES:
-        raise WtsError(f"{path}: is larger than {_MOST_BYTES} bytes, as no sidecar is")
+            text = file.read(most + 1)
+    except (OSError, ValueError) as error:
+        raise WtsError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    if len(text) > most:
+        raise WtsError(f"{path}: is larger than {most} bytes, as no sidecar of {len(lines)} tensors is{_WAY_OUT}")
     try:
         found = json.loads(text.decode())
     except (ValueError, RecursionError) as error:
@@ -144,7 +145,10 @@ def check_fits(sidecar: Sidecar, wts: str, lines: list[tuple[str, int, int, int,
     def differ(what: str) -> WtsError:
         return WtsError(f"{sidecar.path}: does not fit {wts}: {what}; export again with sidecar=True{_WAY_OUT}")
 
-    size = os.path.getsize(wts)
+    try:
+        size = os.path.getsize(wts)
+    except OSError as error:
+        raise WtsError(f"{wts}: {error.strerror}") from None
     if sidecar.wts.get("bytes") != size:
         raise differ(f"that has {size} bytes, not {shown(sidecar.wts.get('bytes'))}")
     if len(sidecar.tensors) != len(lines):
@@ -173,6 +177,8 @@ def _tensor(path: str, entry: Any) -> SidecarTensor:
         if type(size) is not int or size < 0 or len(shape) > 64:
             raise WtsError(f"{path}: {shown(name)} has the shape {shown(shape)}{_WAY_OUT}")
         numel *= size
+    if not is_possible(shape):
+        raise WtsError(f"{path}: {shown(name)} has the shape {shown(shape)}, which no array can have{_WAY_OUT}")
     if numel != values:
         raise WtsError(f"{path}: {shown(name)} has {shown(values)} values in the shape {shown(shape)}{_WAY_OUT}")
     if dtype not in ITEM_SIZES:

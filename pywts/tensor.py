@@ -150,6 +150,16 @@ class Refused:
         return Refused(name, self.kind, self.way_out)
 
 
+def is_possible(shape: Iterable[int]) -> bool:
+    """Whether an array may have a shape: 63 bits must count its bytes without the zeros, too, as NumPy asks."""
+    reach = 4
+    for size in shape:
+        reach *= max(size, 1)
+        if reach >= 1 << 63:
+            return False
+    return True
+
+
 def contiguous_strides(shape: tuple[int, ...]) -> tuple[int, ...]:
     """The strides, in elements, of a C-ordered tensor."""
     strides = []

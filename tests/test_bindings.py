@@ -137,7 +137,7 @@ def test_values_are_given_in_lists() -> None:
         _core.compare(((values(), values()) for _ in range(3)), False)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("given", [[None], [5], [object()]], ids=repr)
+@pytest.mark.parametrize("given", [[None], [5], [object()]], ids=["None", "5", "object"])
 def test_what_are_no_values_is_an_error(given: list[Any]) -> None:
     for function in (_core.checksums, _core.statistics):
         with pytest.raises((TypeError, RuntimeError, ValueError)):

@@ -276,7 +276,7 @@ def test_state_dict_of_a_pickled_module(tmp_path: Path) -> None:
         {"_state_dict_pre_hooks": OrderedDict({1: "hook"})},
         {"_state_dict_hooks": None},
     ],
-    ids=repr,
+    ids=range(13),
 )
 def test_usual_modules_are_read_as_all_others_are(
     changed: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -267,6 +267,32 @@ def test_name_that_safetensors_keeps(tmp_path: Path) -> None:
         pywts.convert({"__metadata__": numpy.zeros(1)}, tmp_path / "m.safetensors")
 
 
+def test_names_that_numpy_cannot_tell_apart_or_zip_cannot_hold(tmp_path: Path) -> None:
+    output = tmp_path / "m.npz"
+    with pytest.raises(pywts.OptionError, match=r"cannot tell x from x\.npy: rename one"):
+        pywts.convert({"x": numpy.zeros(1), "x.npy": numpy.ones(1)}, output)
+    with pytest.raises(pywts.OptionError, match="n is too long for a zip archive"):
+        pywts.convert({"n" * 65_533: numpy.zeros(1)}, output)
+    for count in (300, 5000, 65_531):  # what pywts wrote, it knows again
+        pywts.convert({"n" * count: numpy.zeros(1)}, output, force=True)
+        pywts.convert({"n" * count: numpy.ones(1)}, output)
+        with numpy.load(output) as file:
+            assert file["n" * count].tolist() == [1]
+
+
+def test_limit_of_tensors_holds_for_a_wts(tmp_path: Path) -> None:
+    pywts.export({"a": numpy.zeros(1), "b": numpy.zeros(1)}, tmp_path / "m.wts", sidecar=True, verify=True)
+    limits = pywts.DEFAULT_LIMITS.replace(tensors=1)
+    for run_over in (
+        lambda: pywts.convert(tmp_path / "m.wts", tmp_path / "m.npz", limits=limits),
+        lambda: pywts.diff(tmp_path / "m.wts", tmp_path / "m.wts", limits=limits),
+        lambda: pywts.verify(tmp_path / "m.wts", tmp_path / "m.wts", limits=limits),
+    ):
+        with pytest.raises(pywts.LimitError, match=r"m\.wts: 2 tensors, over the limit of 1"):
+            run_over()
+    assert pywts.verify(tmp_path / "m.wts").equal
+
+
 # -------------------------------------------------------------------------------------------------------- command line
 
 

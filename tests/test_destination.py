@@ -235,6 +235,7 @@ def test_file_that_is_no_wts_is_kept_unless_forced(content: bytes, source: Path,
 def test_wts_is_known_by_its_first_bytes() -> None:
     assert looks_like_wts(TEXT[:4096])
     assert looks_like_wts(b"1\n" + b"n" * 5000)
+    assert looks_like_wts(b"1\r\n\r\n\nx  1   3f800000\n")
     assert not looks_like_wts(b"1\n" + b"n" * 500)
     assert not looks_like_wts(b"123456789012345678901\nx 1  3f800000\n")
 

@@ -248,6 +248,16 @@ def test_name_that_readers_find_too_long_is_refused_whatever_the_limits(name: st
     assert list(pywts.load(tmp_path / "m.wts")) == [longest]
 
 
+def test_shape_that_no_array_can_have_is_refused(tmp_path: Path) -> None:
+    path = save(
+        tmp_path / "m.pt", {"a": tensor(ONE), "e": Tensor(Storage("float32", b""), (1 << 40, 0, 1 << 40), (1, 1, 1))}
+    )
+    with pytest.raises(pywts.TensorError, match=r"e has the shape \[1099511627776, 0, 1099511627776\], which no array"):
+        pywts.export(path)
+    pywts.export({"e": numpy.zeros((0, 1 << 60), numpy.float32)}, tmp_path / "m.wts", sidecar=True)
+    assert pywts.load(tmp_path / "m.wts")["e"].shape == (0, 1 << 60)
+
+
 def test_empty_name_is_refused(tmp_path: Path) -> None:
     with pytest.raises(pywts.TensorError, match="tensor 1 has an empty name"):
         pywts.export({"a": ONE, "": ONE}, tmp_path / "m.wts")

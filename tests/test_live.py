@@ -179,7 +179,7 @@ def test_array_that_cannot_be_read_is_refused_by_name(tmp_path: Path) -> None:
         exported(file)
 
 
-@pytest.mark.parametrize("source", [None, 5, [1, 2], object(), {"x": [1.0, 2.0]}, numpy.zeros(3)], ids=repr)
+@pytest.mark.parametrize("source", [None, 5, [1, 2], object(), {"x": [1.0, 2.0]}, numpy.zeros(3)], ids=range(6))
 def test_source_without_weights_is_refused(source: Any, tmp_path: Path) -> None:
     with pytest.raises(pywts.SelectionError, match="holds no weights"):
         pywts.export(source, tmp_path / "m.wts")

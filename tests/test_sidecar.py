@@ -111,6 +111,9 @@ def _entry(**changes: Any) -> Callable[[dict[str, Any]], None]:
         (_entry(shape=[-2, -3]), r"a.weight has the shape \[-2, -3\]"),
         (_entry(shape=[2.0, 3]), "has the shape"),
         (_entry(shape=6), "shape is 6"),
+        (_entry(shape=[0, 1 << 62], values=0), r"a.weight has the shape \[0, 46.*, which no array can have"),
+        (_entry(shape=[1 << 40, 0, 1 << 40], values=0), "which no array can have"),
+        (lambda told: told.update(more="x" * (1 << 21)), "is larger than [0-9]+ bytes, as no sidecar of 3 tensors is"),
         (_entry(dtype="float31"), "has the dtype float31, which is unknown"),
         (_entry(name=None), "name is None"),
         (_entry(crc32=5), "crc32 is 5"),
@@ -119,7 +122,7 @@ def _entry(**changes: Any) -> Callable[[dict[str, Any]], None]:
         (lambda told: told.update(tensors={}), "tensors is {}"),
         (lambda told: told["tensors"].insert(0, 5), "a tensor is described by 5"),
     ],
-    ids=range(16),
+    ids=range(19),
 )
 def test_sidecar_that_does_not_fit_is_an_error(
     change: Callable[[dict[str, Any]], None], message: str, source: Path, tmp_path: Path

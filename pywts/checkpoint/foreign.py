@@ -207,8 +207,8 @@ def _text(file: SourceFile, head: bytes) -> CheckpointError | None:
         return named(
             file, "an XML document: an error of the server, or a model description", "download the file itself"
         )
-    if re.match(rb"\d{1,9}\n\S+ \d+ {1,2}(?:[0-9a-fA-F]{1,8} |\n)", head):
-        return named(file, "a .wts already", "give it to the program that builds the engine")
+    if re.match(rb"\d{1,9}\s+\S+ +\d+ +(?:[0-9a-fA-F]{1,8}\s|\n)", head):
+        return named(file, "a .wts already", "give it to the program that builds the engine, or to `pywts convert`")
     if re.match(rb"#!|(?:import|from|def|class) \w|\"\"\"|# -\*-", text):
         return named(file, "a program's text", "name the checkpoint")
     if all(byte >= 32 or byte in b"\t\n\r\f\x1b" for byte in head):
