@@ -19,7 +19,7 @@ PROJECT = nox.project.load_toml("pyproject.toml")["project"]
 def tests(session: nox.Session) -> None:
     """All tests on this Python, torch and ultralytics included."""
     session.install(".[test]")
-    session.run("pytest", *session.posargs)
+    session.run("pytest", *(session.posargs or ["-n", "auto", "--dist", "loadfile"]))
 
 
 @nox.session(python=["3.10", "3.11", "3.12", "3.13"])
