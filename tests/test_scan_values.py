@@ -184,6 +184,30 @@ def test_object_of_a_framework_that_a_harmless_call_looks_into_is_found(name: st
     assert found.verdict == "found"
 
 
+PLAIN_TABLES = {"_parameters": mapping({}), "_modules": mapping({})}
+
+
+def attribute_of(tables: dict[str, bytes], around: bool = False) -> bytes:
+    """A method of a module with some tables, or of one that it is a child of."""
+    owner = instance(named("models.common", "Conv"), mapping(tables))
+    if around:
+        owner = instance(named("models.common", "Conv"), mapping({**PLAIN_TABLES, "_modules": mapping({"a": owner})}))
+    return call(named("builtins", "getattr"), owner, text("forward_fuse"))
+
+
+@pytest.mark.parametrize("around", [False, True])
+@pytest.mark.parametrize("table", ["_parameters", "_buffers", "_modules"])
+def test_method_of_a_module_whose_tables_are_objects_is_found(table: str, around: bool, tmp_path: Path) -> None:
+    """``Module.__getattr__`` looks into them for a name that the class does not have."""
+    assert scanned(tmp_path, attribute_of(PLAIN_TABLES, around)).verdict == "needs-code"
+    assert scanned(tmp_path, attribute_of({**PLAIN_TABLES, table: MODEL}, around)).verdict == "found"
+
+
+def test_object_of_a_framework_that_is_given_a_state_twice_is_found(tmp_path: Path) -> None:
+    assert scanned(tmp_path, MODEL).verdict == "needs-code"
+    assert scanned(tmp_path, MODEL + mapping({}) + b"b").verdict == "found"
+
+
 KEPT: dict[str, bytes] = {
     "pairs": call(named("collections", "OrderedDict"), b"](" + b"](" + text("0") + MODEL + b"ee"),
     "items": call(named("collections", "OrderedDict")) + text("0") + MODEL + b"s",
@@ -244,6 +268,10 @@ SHARED: dict[str, bytes] = {
         b"](" + NONE * 40_000 + MODEL + b"e", named("builtins", "set"), b"h\x01h\x00\x85R",
     ),
     "many_arguments": _shared(b"(" + NONE * 80_000 + b"t", named("functools", "partial"), b"h\x01h\x00R"),
+    "arguments_of_many_names": b"".join(
+        b"(" + before * 8 + NONE * 9_000 + b"tq" + bytes([index]) + b"0"
+        for index, before in enumerate((b"", b"h\x00", b"h\x01", b"h\x02"))
+    ) + b"".join(named("a", f"b{index}") + b"h\x03\x85R0" for index in range(19_000)) + NONE,
     "fields_of_a_dtype": _shared(
         b"}(" + b"".join(text(f"f{index}") + many(dtype("f8"), number(0)) for index in range(20_000)) + b"u",
         named("numpy", "dtype"),

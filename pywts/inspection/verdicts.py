@@ -77,6 +77,8 @@ class _Judge:
         self._known: dict[tuple[str, int], bool] = {}
         self._known_fields: dict[tuple[int, int, int], bool] = {}
         self._quiet: set[int] = set()
+        self._plainly: set[int] = set()
+        self._texts: dict[tuple[int, int], str] = {}
         self._steps = _MOST_STEPS
         self._found: list[Use] = []
         self.loaded: list[Node] = []
@@ -149,27 +151,28 @@ class _Judge:
         if dotted in WITH_CARE and verdict[0] != FOUND:
             self._each(index, count, deed, _by_arguments(lambda call: (dotted, self._with_care(dotted, call))))
         elif verdict[0] == NEEDS_CODE:
-            self._each(index, count, deed, _by_arguments(lambda call: (dotted, self._framework(call, dotted, verdict))))
+            judged = _by_arguments(lambda call: self._framework(call, dotted, verdict))
+            self._each(index, count, deed, lambda call: (dotted, _TWICE if len(call.builds) > 1 else judged(call)))
         elif verdict[0] == FOUND:
             self._each(index, count, deed, lambda _: (dotted, verdict))
         elif self._has_objects or dotted in ANSWERED or dotted.startswith("numpy.") or deed == "newobj_ex":
             looks = _by_arguments(lambda call: self._looks_at_quiet(dotted, call))
             self._each(index, count, deed, lambda call: (dotted, self._harmless(dotted, call, verdict, looks)))
         else:
-            self._add(position, dotted, deed, glimpse(self._survey.nodes(index, 1)[0]), count, verdict)
+            self._add(position, dotted, deed, glimpse(self._survey.nodes(index, 1)[0], self._texts), count, verdict)
 
     def _each(self, index: int, count: int, how: str, judge: Any) -> None:
         """Judge calls one by one; equal answers are one use, and what is found is shown with its arguments."""
         groups: dict[tuple[str, Verdict, str], tuple[int, str, int]] = {}
         for number, each in enumerate(self._survey.nodes(index, count)):
             name, verdict = judge(each)
-            text = glimpse(each) if verdict[0] == FOUND and number < _MOST_SHOWN else ""
+            text = glimpse(each, self._texts) if verdict[0] == FOUND and number < _MOST_SHOWN else ""
             key = name, verdict, text
             if key in groups:
                 position, first, times = groups[key]
                 groups[key] = position, first, times + 1
             else:
-                groups[key] = each.position, text or glimpse(each), 1
+                groups[key] = each.position, text or glimpse(each, self._texts), 1
         for (name, verdict, _), (position, text, times) in groups.items():
             self._add(position, name, how, text, times, verdict)
 
@@ -340,7 +343,7 @@ class _Judge:
         if len(given) == 2:
             owner, name = given[0], value_of(given[1])
             if kind_of(owner) == "call":
-                owner = owner.function if owner.how == "newobj" else None
+                owner = owner.function if owner.how == "newobj" and self._finds_plainly(owner) else None
             if (
                 kind_of(owner) == "global"
                 and self._of_name(owner)[0] == NEEDS_CODE
@@ -351,6 +354,26 @@ class _Judge:
             ):
                 return NEEDS_CODE, f"{WITH_CARE['builtins.getattr']}: {shown(name, 40)}"
         return _OTHERWISE
+
+    def _finds_plainly(self, root: Any) -> bool:
+        """Whether the tables in which modules look for an attribute that is none of their class's are plain."""
+        waiting = [root]
+        seen: set[int] = set()
+        while waiting:
+            node = waiting.pop()
+            if kind_of(node) != "call" or node.id in self._plainly or node.id in seen:
+                continue
+            states = node.builds
+            if self._steps <= 0 or any(kind_of(state) != "dict" for state in states):
+                return False
+            seen.add(node.id)
+            tables = [(key, value) for state in states for key, value in state.entries if key in _TABLES]
+            if not all(_is_plain(value) for _, value in tables):
+                self._steps -= len(seen)
+                return False
+            waiting += [child for key, value in tables if key == "_modules" for _, child in value.entries]
+        self._plainly |= seen
+        return True
 
     def _keeps(self, parts: list[Any]) -> bool:
         """Whether ``functools.partial`` keeps a constructor that evaluates nothing, and hands it no other callable."""
@@ -454,7 +477,7 @@ class _Judge:
                 states = {each.id: each for each in self._survey.nodes(index, count)}
                 reason = self._reason_against(name, verdict[0], state, list(states.values()))
                 verdict = verdict if reason is None else (FOUND, reason)
-        text = glimpse(self._survey.nodes(index, 1)[0])
+        text = glimpse(self._survey.nodes(index, 1)[0], self._texts)
         self._add(position, name, "build", text, count, verdict)
 
     def _reason_against(self, name: str, verdict: str, effect: str, states: list[Any]) -> str | None:
@@ -521,6 +544,8 @@ class _Judge:
 
 
 _CALLS = ("reduce", "newobj", "newobj_ex", "obj", "inst")
+_TABLES = ("_parameters", "_buffers", "_modules")
+_TWICE = FOUND, "given a state twice, which no pickler does: its methods would find what the first one put there"
 _MOST_STEPS = 2_000_000
 """Nodes that are looked at in search of a framework's object, where one was found."""
 _MOST_ARGUMENTS = 8
