@@ -39,7 +39,8 @@ NOT_RUN = {
     "pip install 'pywts[remote]'": "the network",
     "python3 -m venv .venv && .venv/bin/pip install . && .venv/bin/pywts export examples/shapes.pt":
         "the network, and minutes; .ci/run installs in this way",
-    "python3 -m venv .venv && .venv/bin/pip install '.[test]' && .venv/bin/pytest -n auto --dist loadfile": "this runs in it",
+    "python3 -m venv .venv && .venv/bin/pip install '.[test]' && .venv/bin/pytest -n auto --dist loadfile":
+        "this runs in it",
 }  # fmt: skip
 """Lines of shell snippets that are not run, and why."""
 

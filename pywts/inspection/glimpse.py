@@ -9,6 +9,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    Known = dict[tuple[int, int], str]
+    """The texts of containers, and the depth to which they go (below zero without brackets): many may share one."""
+
 _DEPTH = 4
 _ITEMS = 8
 _HUGE = 10_000
@@ -18,31 +21,35 @@ _ALL = 240
 _BRACKETS = {"tuple": ("(", ")"), "list": ("[", "]")}
 
 
-def glimpse(node: Any) -> str:
+def glimpse(node: Any, known: Known | None = None) -> str:
     """A call's arguments between parentheses; of any other node its value."""
+    known = {} if known is None else known
     if kind_of(node) != "call":
-        return shown(_text(node, _DEPTH), _ALL)
-    return shown(_given(node, _DEPTH), _ALL)
+        return shown(_text(node, _DEPTH, known), _ALL)
+    return shown(_given(node, _DEPTH, known), _ALL)
 
 
-def _given(call: Any, depth: int) -> str:
+def _given(call: Any, depth: int, known: Known) -> str:
     """What a call is called with, without parentheses around it."""
     parts = []
-    if kind_of(call.arguments) == "tuple" and call.arguments.length <= _HUGE:
-        parts = _several(call.arguments.items, call.arguments.length, depth - 1)
+    given = call.arguments
+    if kind_of(given) == "tuple" and given.length <= _HUGE:
+        if (given.id, -depth) not in known:
+            known[given.id, -depth] = ", ".join(_several(given.items, given.length, depth - 1, known))[: _ALL + 1]
+        parts = [known[given.id, -depth]] if given.length else []
     elif call.arguments is not None:
-        parts = [f"*{_text(call.arguments, depth)}"]
+        parts = [f"*{_text(call.arguments, depth, known)}"]
     if call.keywords is not None:
-        parts.append(f"**{_text(call.keywords, depth)}")
+        parts.append(f"**{_text(call.keywords, depth, known)}")
     return ", ".join(parts)
 
 
-def _several(items: list[Any], count: int, depth: int) -> list[str]:
-    parts = [_text(item, depth) for item in items[:_ITEMS]]
+def _several(items: list[Any], count: int, depth: int, known: Known) -> list[str]:
+    parts = [_text(item, depth, known) for item in items[:_ITEMS]]
     return [*parts, f"... {count - len(parts):,} more"] if count > len(parts) else parts
 
 
-def _text(node: Any, depth: int) -> str:
+def _text(node: Any, depth: int, known: Known) -> str:
     kind = kind_of(node)
     if kind in (None, "none", "bool", "int", "float", "str", "bytes", "bytearray"):
         value = node if kind is None else node.value
@@ -59,18 +66,26 @@ def _text(node: Any, depth: int) -> str:
         return "..."
     if kind == "call":
         function = node.function
-        called = "extension" if kind_of(function) == "int" else _text(function, depth - 1)
-        return f"{called}({_given(node, depth - 1)})"
+        called = "extension" if kind_of(function) == "int" else _text(function, depth - 1, known)
+        return f"{called}({_given(node, depth - 1, known)})"
     if kind == "persistent":
-        return f"<persistent {_text(node.argument, depth - 1)}>"
+        return f"<persistent {_text(node.argument, depth - 1, known)}>"
+    if (node.id, depth) not in known:
+        known[node.id, depth] = _held(node, depth, known)[: _ALL + 1]
+    return known[node.id, depth]
+
+
+def _held(node: Any, depth: int, known: Known) -> str:
+    """A container between its brackets."""
+    kind = kind_of(node)
     opening, closing = _BRACKETS.get(str(kind), ("{", "}"))
     if node.length > _HUGE:
         return f"{opening}... {node.length:,} items{closing}"
     if kind == "dict":
         entries = node.entries
-        parts = [f"{_text(key, depth - 1)}: {_text(value, depth - 1)}" for key, value in entries[:_ITEMS]]
+        parts = [f"{_text(key, depth - 1, known)}: {_text(value, depth - 1, known)}" for key, value in entries[:_ITEMS]]
         if node.length > len(parts):
             parts.append(f"... {node.length - len(parts):,} more")
     else:
-        parts = _several(node.items, node.length, depth - 1)
+        parts = _several(node.items, node.length, depth - 1, known)
     return f"{opening}{', '.join(parts)}{',' if kind == 'tuple' and len(parts) == 1 else ''}{closing}"

@@ -1,8 +1,8 @@
 """What ``scan`` knows to be harmless, or a framework's own, with the reason for each entry. All else is found.
 
-An entry of ``HARMLESS`` runs nothing that the pickle decides on, whatever it is called with. One of ``WITH_CARE`` does
-so only with certain arguments, which ``verdicts.py`` looks at. Names are those of Python 3; those that a pickle of
-protocol 2 or less has from Python 2 are renamed first, as the unpickler does it.
+An entry of ``HARMLESS`` runs nothing that the pickle decides on, whatever plain values it is called with. One of
+``WITH_CARE`` does so only with certain arguments, which ``verdicts.py`` looks at. Names are those of Python 3; those
+that a pickle of protocol 2 or less has from Python 2 are renamed first, as the unpickler does it.
 """
 
 from __future__ import annotations
@@ -146,7 +146,17 @@ HARMLESS = {
     **_NUMPY,
     **_TORCH,
 }  # fmt: skip
-"""Harmless to import, to hand on and to call with whatever arguments."""
+"""Harmless to import, to hand on and to call with whatever arguments, but for objects of a framework, whose methods
+most of them run; and NumPy's with what NumPy itself writes."""
+
+KEYED = ("collections.OrderedDict", "collections.defaultdict", "builtins.dict")
+"""Those that hash the keys that they are given, and only keep the values."""
+
+KEEPING = ("builtins.list", "builtins.tuple", "collections.deque")
+"""Those that only keep what a plain container holds."""
+
+ANSWERED = (*allowlist.TAGS, *(name for name in allowlist.SEQUENCES if name.startswith("torch.jit._pickle.")))
+"""Those that answer their argument as it is."""
 
 REBUILDERS = frozenset({*allowlist.TENSORS, *_REFUSED}) & HARMLESS.keys()
 """What ``_rebuild_from_type`` may call."""
