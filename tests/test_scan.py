@@ -14,6 +14,7 @@ import tarfile
 import zipfile
 import zlib
 from collections import OrderedDict, defaultdict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -557,6 +558,68 @@ def _ancient(harm_in: str) -> bytes:
         + struct.pack("<iiqqq", 1, 0, 4, 1, 0) + (HEAD + harm["tensors"] + b"." if harm["tensors"] else b""),
     }  # fmt: skip
     return _tar(**parts)
+
+
+def _renamed(tar: bytes, name: bytes, write: Callable[[int], bytes], *, signed: bool = False) -> bytes:
+    """A tar whose first file has another name, and a checksum that is written otherwise."""
+    header = bytearray(tar[:512])
+    header[:100] = name.ljust(100, b"\0")
+    header[148:156] = b" " * 8
+    header[148:156] = write(sum(header) - 256 * signed * sum(byte > 127 for byte in header))
+    return bytes(header) + tar[512:]
+
+
+_ALL = b"\x8e" + struct.pack("<Q", 10240 - 9) + b"\x80x"
+"""A name that is an opcode with all of a small tar as its argument."""
+_NUMPY = b"\x93NUMPY\x01\x00" + struct.pack("<H", 70) + b"{'descr':'<i4','fortran_order':False,'shape':(3,),}   \n"
+TARS: dict[str, bytes] = {
+    "signed_checksum": _renamed(_ancient("storages"), _ALL, b"%06o\0 ".__mod__, signed=True),
+    "checksum_with_a_prefix": _renamed(_ancient("storages"), _ALL, b"0o%05o ".__mod__),
+    "checksum_of_base_256": _renamed(_ancient("storages"), _ALL, lambda total: b"\x80" + total.to_bytes(7, "big")),
+    "name_of_an_array": _renamed(_ancient("storages"), _NUMPY, b"%06o\0 ".__mod__),
+    "name_of_a_zip": _renamed(_ancient("storages"), b"PK\x03\x04", b"%06o\0 ".__mod__),
+    "name_of_a_compressed_file": _renamed(_ancient("storages"), b"BZh91AY&SY", b"%06o\0 ".__mod__),
+    "name_of_safetensors": _renamed(_ancient("storages"), struct.pack("<Q", 999) + b"{", b"%06o\0 ".__mod__),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TARS)
+def test_tar_is_one_where_python_takes_it_for_one(name: str, tmp_path: Path) -> None:
+    """torch.load tries ``tarfile`` before all but zips."""
+    with tarfile.open(fileobj=io.BytesIO(TARS[name])) as archive:
+        assert "storages" in archive.getnames()
+    found = scanned(tmp_path, TARS[name] + b".")
+    assert found.verdict == "found", found
+    assert ("os.system", "reduce") in told(found)
+
+
+def _tar_with(name: str, kind: bytes, target: str) -> bytes:
+    """A tar with a regular file, ``aa``, and a member of another kind."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as made:
+        for each, type_, link, data in ((name, kind, target, b""), ("aa", tarfile.REGTYPE, "", b"hello")):
+            info = tarfile.TarInfo(each)
+            info.type, info.linkname, info.size = type_, link, len(data)
+            made.addfile(info, io.BytesIO(data))
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("kind", [tarfile.LNKTYPE, tarfile.SYMTYPE, tarfile.FIFOTYPE], ids=["hard", "soft", "fifo"])
+def test_link_in_a_tar_is_unreadable_where_loaders_take_a_file(kind: bytes, tmp_path: Path) -> None:
+    for name in ("storages", "tensors", "pickle", "model/pytorch_model.bin"):
+        (tmp_path / "it.bin").write_bytes(_tar_with(name, kind, "aa"))
+        (only,) = pywts.scan(tmp_path).files
+        assert (only.verdict, only.problems[0].where) == ("unreadable", name)
+    (tmp_path / "it.bin").write_bytes(_tar_with("readme", kind, "aa"))
+    assert [file.verdict for file in pywts.scan(tmp_path).files] == ["no checkpoint"]
+
+
+def test_member_of_an_unknown_kind_in_a_tar_is_a_file(tmp_path: Path) -> None:
+    """As ``tarfile`` extracts it."""
+    tar = bytearray(_tar(x=HARM))
+    tar[156:157] = b"Z"
+    found = scanned(tmp_path, _renamed(bytes(tar), b"x", b"%06o\0 ".__mod__))
+    assert ("os.system", "reduce") in told(found)
 
 
 INSIDE: dict[str, bytes] = {

@@ -17,6 +17,7 @@ from ..checkpoint.pickled import CUT_SHORT
 from ..errors import CheckpointError, LimitError, shown
 from .held import Held, Part, compressed, inflated, spilled
 from .scan_report import FOUND, NEEDS_CODE, Problem, ScannedPickle, Use
+from .tar import is_tar, members, pickles_of
 from .verdicts import MOST_USES, judge
 
 TYPE_CHECKING = False
@@ -39,6 +40,9 @@ _PICKLES = ("pkl", ".pickle", ".pk", ".joblib", ".pt", ".pth", ".ckpt", ".npy", 
 """How the names of pickles in an archive end."""
 PICKLED = (*_PICKLES, ".dill", ".pth.tar", ".jit", ".torchscript", "pytorch_model.bin", "training_args.bin")
 """How the names of files end that loaders take for pickles; only ever used to say that one cannot be read."""
+
+_ANCIENT = ("sys_info", "pickle", "storages", "tensors")
+"""The files of a tar that torch before 0.1.10 wrote."""
 
 
 class Unpacked:
@@ -70,15 +74,19 @@ class Unpacked:
             self._problem(where, 0, f"more than {_DEPTH} levels of archives and pickles inside of each other")
             return True
         head = data.head(512)
+        if is_tar(head):  # older torch asks this first; for other loaders it is what its first file's name begins as
+            self._tar(data, where, depth)
+            self._but_tar(data, head, where, depth, expected=False)
+            return True
+        return self._but_tar(data, head, where, depth, expected)
+
+    def _but_tar(self, data: Content, head: bytes, where: str, depth: int, expected: bool) -> bool:
         if head[:4] == b"PK\x03\x04":
             self._archive(data, where, depth)
         elif head[:6] == b"\x93NUMPY":
             self._array(data, head, where, depth)
         elif compressed(head):
             return self._compressed(data, where, depth, expected)
-        elif _is_tar(head):
-            self._tar(data, where, depth)
-            self._row(data, where, depth, expected=False)
         elif head[8:9] == b"{" and 2 <= int.from_bytes(head[:8], "little") <= data.size - 8:
             if not self._row(data, where, depth, expected=False):
                 self.kind = self.kind or "safetensors"
@@ -404,17 +412,17 @@ class Unpacked:
         self.uses.append(Use(first, 0, shown(code[0]), "code", True, "", len(code), verdict, reason))
 
     def _tar(self, data: Content, where: str, depth: int) -> None:
-        from .tar import members
-
         self.kind = self.kind or "tar archive"
         try:
             for name, position, size in members(data):
                 inner = _joined(where, name)
+                if size is None:
+                    if name in _ANCIENT or name.lower().endswith(PICKLED):
+                        self._problem(inner, data.base + position, "a link or device where loaders take a file")
+                    continue
                 part = Part(data, position, size)
                 if name in ("storages", "tensors"):
                     self.kind = "tar of torch before 0.1.10"
-                    from .tar import pickles_of
-
                     for at, length in pickles_of(part, name, self._limits):
                         self._row(Part(part, at, length), f"{inner} at {at}", depth + 1, expected=True)
                 elif size:
@@ -490,20 +498,10 @@ def _promises(head: bytes) -> bool:
         or head[:4] == b"PK\x03\x04"
         or head[:6] == b"\x93NUMPY"
         or bool(compressed(head))
-        or _is_tar(head)
+        or is_tar(head)
     )
 
 
 def _lines(head: bytes) -> bool:
     """Whether it may be a pickle of protocol 0 or 1: it begins with one of their opcodes, and has lines."""
     return head[:1] in (b"c", b"(", b"]", b"}", b"i", b"l", b"d", b"V", b"S", b"I", b"N", b"K") and b"\n" in head
-
-
-def _is_tar(head: bytes) -> bool:
-    """Whether it begins as a tar does, by the checksum of the first header: the oldest have no mark."""
-    if len(head) < 512:
-        return False
-    told = head[148:156].strip(b" \x00")
-    if not told or not told.isdigit() or b"8" in told or b"9" in told:
-        return False
-    return int(told, 8) == sum(head[:148]) + 8 * 32 + sum(head[156:512])
