@@ -531,7 +531,11 @@ def _zip(**files: bytes) -> bytes:
 
 
 def _npy(objects: bytes, descr: str = "|O") -> bytes:
-    header = f"{{'descr': '{descr}', 'fortran_order': False, 'shape': (1,), }}".ljust(117).encode() + b"\n"
+    return _npy_of(f"'{descr}'", objects)
+
+
+def _npy_of(descr: str, objects: bytes) -> bytes:
+    header = f"{{'descr': {descr}, 'fortran_order': False, 'shape': (1,), }}".ljust(117).encode() + b"\n"
     return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header + objects
 
 
@@ -620,6 +624,43 @@ def test_member_of_an_unknown_kind_in_a_tar_is_a_file(tmp_path: Path) -> None:
     tar[156:157] = b"Z"
     found = scanned(tmp_path, _renamed(bytes(tar), b"x", b"%06o\0 ".__mod__))
     assert ("os.system", "reduce") in told(found)
+
+
+OBJECTS = (
+    "'O,O'",
+    "'i4,O'",
+    "'2O'",
+    "'T'",
+    "'\\x4f'",
+    "('O', (2,))",
+    "[('a', '<i4'), ('b', [('c', '|O')])]",
+    "[('a','O',2)]",
+)
+"""Types that NumPy pickles."""
+PLAIN = ("'|b1'", "'<M8[25ns]'", "'>U7'", "[('a', '<f4', (2, 3)), (('t', 'b'), [('', '|V4')])]", "('<i4', (2,))")
+
+
+@pytest.mark.parametrize("kind", OBJECTS)
+def test_array_of_objects_by_another_name_is_followed(kind: str, tmp_path: Path) -> None:
+    for data in (_npy_of(kind, HARM), _zip(x_npy=_npy_of(kind, HARM))):
+        assert ("os.system", "reduce") in told(scanned(tmp_path, data, "x.npy"))
+
+
+@pytest.mark.parametrize("kind", PLAIN)
+def test_array_of_plain_values_is_clean(kind: str, tmp_path: Path) -> None:
+    assert scanned(tmp_path, _npy_of(kind, bytes(100)), "x.npy").verdict == "clean"
+
+
+@pytest.mark.parametrize("packed", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED], ids=["stored", "deflated"])
+@pytest.mark.parametrize("name", ["x/a", "x/.data/a.storage"])
+def test_array_of_objects_where_a_storage_would_be_is_followed(name: str, packed: int, tmp_path: Path) -> None:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", packed) as made:
+        made.writestr("x.pkl", HEAD + b"N.")
+        made.writestr(name, _npy(HARM))
+    assert ("os.system", "reduce") in told(scanned(tmp_path, out.getvalue(), "x.npz"))
+    without_directory = out.getvalue()[: out.getvalue().index(b"PK\x01\x02")]
+    assert ("os.system", "reduce") in told(scanned(tmp_path, without_directory, "x.npz"))
 
 
 INSIDE: dict[str, bytes] = {

@@ -2,7 +2,7 @@
 
 Followed are all pickles in a row, the ``.pkl`` files of an archive and what else in it begins as a pickle does,
 archives, NumPy arrays and compressed data inside of those, and bytes and strings inside of pickles. Not looked at are
-the storages of an archive (``ROOT/data/KEY``) and of a stream: loaders take them as numbers, whatever they hold.
+the storages of an archive (``ROOT/data/KEY``) and of a stream, but for NumPy arrays: loaders take them as numbers.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from ..checkpoint.legacy import MAGIC, LegacyStorages
 from ..checkpoint.objects import arguments, value_of
 from ..checkpoint.pickled import CUT_SHORT
 from ..errors import CheckpointError, LimitError, shown
+from . import arrays
 from .held import Held, Part, compressed, inflated, spilled
 from .scan_report import FOUND, NEEDS_CODE, Problem, ScannedPickle, Use
 from .tar import is_tar, members, pickles_of
@@ -83,7 +84,7 @@ class Unpacked:
     def _but_tar(self, data: Content, head: bytes, where: str, depth: int, expected: bool) -> bool:
         if head[:4] == b"PK\x03\x04":
             self._archive(data, where, depth)
-        elif head[:6] == b"\x93NUMPY":
+        elif head[:6] == arrays.MARK:
             self._array(data, head, where, depth)
         elif compressed(head):
             return self._compressed(data, where, depth, expected)
@@ -249,7 +250,7 @@ class Unpacked:
             return self._problem(where, 0, "a NumPy array whose header does not fit into it")
         header = data.read(12 if wide else 10, start - (12 if wide else 10))
         try:
-            has_objects = holds_objects(header)
+            has_objects = arrays.holds_objects(header)
         except ValueError:
             return self._problem(where, 0, "a NumPy array whose header is no description of one")
         if has_objects:
@@ -309,7 +310,7 @@ class Unpacked:
                 self._entry(archive, entry, name, where, depth)
         if contradicted:  # some readers go by the directory, others by the headers
             self._by_their_headers(data, where, depth, looked_at)
-        self._storages(archive, names, folders, where)
+        self._storages(archive, names, folders, where, depth)
         self._code(names, kind, where)
         self.kind = outer
 
@@ -328,7 +329,9 @@ class Unpacked:
                 )
             if name.endswith(".pkl"):  # torch writes it before its storages
                 folders.add(name[:-4] + "/")
-            if position not in looked_at and not _is_storage(name, folders):
+            if position in looked_at:
+                continue
+            if not _is_storage(name, folders) or content.head(len(arrays.MARK)) == arrays.MARK:
                 self.content(content, _joined(where, name), depth + 1, expected=False)
         return None
 
@@ -350,15 +353,20 @@ class Unpacked:
             self.content(data, inner, depth + 1, expected=expected)
         return None
 
-    def _storages(self, archive: Archive, names: list[str], folders: set[str], where: str) -> None:
-        """Compare the headers of storages with the directory; their content is left alone."""
-        fine = set(archive.sound()) if folders else set()
+    def _storages(self, archive: Archive, names: list[str], folders: set[str], where: str, depth: int) -> None:
+        """Compare the headers of storages with the directory; of their content only arrays are looked at.
+
+        A storage of torch is numbers, whatever it holds; ``numpy.load`` takes any file of an archive for an array.
+        """
         for name in names:
-            if name not in fine and _is_storage(name, folders):
+            if _is_storage(name, folders):
                 try:
-                    archive.find(name)
+                    entry = archive.find(name)
                 except CheckpointError as error:
                     self._problem(_joined(where, name), 0, str(error))
+                    continue
+                if entry is not None and _begins(archive, entry, arrays.MARK):
+                    self._entry(archive, entry, name, where, depth)
 
     def _content_of(self, archive: Archive, entry: Entry, inner: str) -> Content:
         """A file of an archive, as far as it can be had; what is wrong with it is said."""
@@ -431,23 +439,6 @@ class Unpacked:
             self._problem(where, 0, str(error))
 
 
-def holds_objects(header: bytes) -> bool:
-    """Whether a NumPy array's header, a literal, tells of objects, which are pickled. ValueError where it is none."""
-    import re
-
-    simple = rb"\{'descr': '[<>|=]?([a-zA-Z])\d*', 'fortran_order': (?:True|False), 'shape': \([\d, L]*\),? ?\}\s*"
-    found = re.fullmatch(simple, header)
-    if found is not None:
-        return found[1] == b"O"
-    import ast
-
-    try:
-        ast.literal_eval(header.decode("latin-1").strip())
-    except (ValueError, SyntaxError, RecursionError, MemoryError):
-        raise ValueError("no literal") from None
-    return re.search(rb"['\"](?:[<>=|]?O\d*|object_?)['\"]", header) is not None
-
-
 def named_kind(file: SourceFile) -> str:
     """What a file is that has nothing to load in it, in a few words."""
     error = foreign(file, file.head(512))
@@ -486,6 +477,21 @@ def _head(archive: Archive, entry: Entry) -> bytes:
     return next(archive.chunks(entry, _WINDOW), b"")
 
 
+def _begins(archive: Archive, entry: Entry, mark: bytes) -> bool:
+    """Whether a file of an archive begins so; one that is damaged from the first byte on does not."""
+    if entry.stored:
+        return archive.file.read(entry.offset, min(entry.size, len(mark))) == mark
+    head = b""
+    try:
+        for piece in archive.chunks(entry, 64):
+            head += piece
+            if len(head) >= len(mark):
+                break
+    except CheckpointError:
+        pass
+    return head.startswith(mark)
+
+
 def announced(head: bytes) -> bool:
     """Whether content says by its first bytes that it is a pickle, of protocol 2 or later."""
     return head[:1] == b"\x80" and b"\x02" <= head[1:2] <= b"\x05"
@@ -496,7 +502,7 @@ def _promises(head: bytes) -> bool:
     return (
         announced(head)
         or head[:4] == b"PK\x03\x04"
-        or head[:6] == b"\x93NUMPY"
+        or head[:6] == arrays.MARK
         or bool(compressed(head))
         or is_tar(head)
     )
