@@ -42,7 +42,16 @@ def _is_plain(kind: Any, levels: int) -> bool:
     if levels == 0:
         return False
     if isinstance(kind, tuple):
-        return len(kind) == 2 and _is_plain(kind[0], levels - 1)
+        return len(kind) == 2 and _is_shape(kind[1]) and _is_plain(kind[0], levels - 1)
     return isinstance(kind, list) and all(
-        isinstance(field, tuple) and len(field) in (2, 3) and _is_plain(field[1], levels - 1) for field in kind
+        isinstance(field, tuple)
+        and len(field) in (2, 3)
+        and all(map(_is_shape, field[2:]))
+        and _is_plain(field[1], levels - 1)
+        for field in kind
     )
+
+
+def _is_shape(value: Any) -> bool:
+    """Numbers; anything else NumPy takes for another type of the same bytes."""
+    return isinstance(value, int) or (isinstance(value, tuple) and all(isinstance(size, int) for size in value))
