@@ -820,6 +820,55 @@ def test_folder_is_gone_through_once(tmp_path: Path) -> None:
     assert not report.clean
 
 
+BYTEARRAY = b"\x96" + struct.pack("<Q", 1) + b"a"
+LONG = b"\x8b" + struct.pack("<I", 2 << 20) + bytes(2 << 20)
+ON = b"0cos\nsystem\n(S'id'\ntR."
+GO_ON: dict[str, bytes] = {
+    "append_to_a_bytearray": BYTEARRAY + b"(K\x01e" + ON,
+    "append_one_to_a_bytearray": BYTEARRAY + b"K\x01a" + ON,
+    "item_of_a_bytearray": BYTEARRAY + b"K\x00K\x01s" + ON,
+    "long_integer": LONG + ON,
+    "hexadecimal_integer": b"L0x" + b"1" * (4 << 20) + b"L\n" + ON,
+    "frame_that_ends_inside": b"\x95" + struct.pack("<Q", 4) + b"X" + struct.pack("<I", 9) + b"x" * 9 + ON,
+    "slice_of_a_list": b"]cbuiltins\nslice\n(NNtR]s" + ON,
+}  # fmt: skip
+"""Pickles that name no protocol, and in which CPython goes on where the machine stops."""
+
+
+@pytest.mark.parametrize("name", GO_ON)
+def test_call_behind_what_the_machine_refuses_is_unreadable_in_a_folder(name: str, tmp_path: Path) -> None:
+    (tmp_path / "optimizer.bin").write_bytes(GO_ON[name])
+    (only,) = pywts.scan(tmp_path).files
+    assert only.verdict == "unreadable"
+    assert scanned(tmp_path, _zip(it__data_pkl=HEAD + b"N.", it__optimizer=GO_ON[name])).verdict == "unreadable"
+
+
+def test_pickle_over_the_limit_is_unreadable_in_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "it.bin").write_bytes(b"B" + struct.pack("<I", 2 << 20) + bytes(2 << 20) + ON)
+    for limits in (pywts.DEFAULT_LIMITS.replace(pickle_bytes=1 << 20), pywts.DEFAULT_LIMITS.replace(opcodes=1)):
+        (only,) = pywts.scan(tmp_path, limits=limits).files
+        assert only.verdict == "unreadable"
+
+
+def _safetensors() -> bytes:
+    header = json.dumps({"w": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}).encode()
+    return struct.pack("<Q", len(header)) + header + bytes(8)
+
+
+def test_what_only_begins_as_safetensors_is_followed(tmp_path: Path) -> None:
+    for mid in (b"", BYTEARRAY + b"(K\x01e"):
+        data = b"B" + struct.pack("<I", 4) + b"\0\0\0{0" + mid + ON + bytes(2000)
+        assert scanned(tmp_path, data).verdict in ("found", "unreadable")
+    good = _safetensors()
+    assert (scanned(tmp_path, good).verdict, scanned(tmp_path, good).kind) == ("clean", "safetensors")
+    assert scanned(tmp_path, gzip.compress(good)).kind == "safetensors"
+    damaged = scanned(tmp_path, good[:-1], "it.safetensors")
+    assert damaged.verdict == "unreadable"
+    assert "damaged safetensors" in damaged.problems[0].message
+    large = struct.pack("<Q", 1 << 25) + b"{" + b" " * (1 << 25)
+    assert "header" in scanned(tmp_path, large).problems[0].message
+
+
 def test_archive_without_pickles_is_no_checkpoint(tmp_path: Path) -> None:
     (tmp_path / "notes.zip").write_bytes(_zip(notes_txt=b"hello"))
     assert [file.verdict for file in pywts.scan(tmp_path).files] == ["no checkpoint"]

@@ -16,6 +16,7 @@ from ..checkpoint.objects import arguments, value_of
 from ..checkpoint.pickled import CUT_SHORT
 from ..errors import CheckpointError, LimitError, shown
 from . import arrays
+from .going_on import may_go_on
 from .held import Held, Part, compressed, inflated, spilled
 from .scan_report import FOUND, NEEDS_CODE, Problem, ScannedPickle, Use
 from .tar import is_tar, members, pickles_of
@@ -37,6 +38,8 @@ _MOST_PICKLES = 100_000
 """Pickles of one file."""
 _SEARCHED = 1 << 28
 """Bytes that are read of files found by their headers, which may lie in each other."""
+_HEADER = 1 << 24
+"""Bytes of the header of safetensors: as text of numbers and brackets it takes a hundred times as many."""
 _PICKLES = ("pkl", ".pickle", ".pk", ".joblib", ".pt", ".pth", ".ckpt", ".npy", ".npz")
 """How the names of pickles in an archive end."""
 PICKLED = (*_PICKLES, ".dill", ".pth.tar", ".jit", ".torchscript", "pytorch_model.bin", "training_args.bin")
@@ -89,6 +92,8 @@ class Unpacked:
         elif compressed(head):
             return self._compressed(data, where, depth, expected)
         elif head[8:9] == b"{" and 2 <= int.from_bytes(head[:8], "little") <= data.size - 8:
+            if not self._is_safetensors(data, where):
+                return self._row(data, where, depth, expected)
             if not self._row(data, where, depth, expected=False):
                 self.kind = self.kind or "safetensors"
         else:
@@ -116,6 +121,24 @@ class Unpacked:
             self._problem(where, 0, f"over the limit of {self._limits.pickle_bytes} bytes in memory for one file")
         return self._left >= 0
 
+    def _is_safetensors(self, data: Content, where: str) -> bool:
+        """Whether it is what it begins as; one that is damaged is a problem where its name tells that it is one."""
+        if not isinstance(data, SourceFile):
+            with spilled(data) as file:
+                return self._is_safetensors(file, where)
+        from ..checkpoint.safetensors import open_safetensors
+
+        try:
+            if int.from_bytes(data.head(8), "little") > _HEADER:
+                raise LimitError(f"a safetensors header of more than {_HEADER} bytes")
+            open_safetensors(data, self._limits)
+        except CheckpointError as error:
+            if isinstance(error, LimitError) or (where or self._name).lower().endswith(".safetensors"):
+                self._problem(where, 0, str(error))
+                return True
+            return False
+        return True
+
     # ------------------------------------------------------------------------------------------------- pickles in a row
 
     def _row(self, data: Content, where: str, depth: int, expected: bool) -> bool:
@@ -136,7 +159,7 @@ class Unpacked:
                 return True
             fault = survey.fault
             uses, loaded = judge(name, data.base + position, survey, torchscript)
-            if fault is not None and not expected and not (uses and (position or self._evidence(uses, window))):
+            if fault is not None and not (expected or self._shows(fault, uses, window, data.size)):
                 return False
             offset = data.base + position
             end = survey.end + window_at if fault is None else position + fault[1]
@@ -343,7 +366,7 @@ class Unpacked:
         try:
             if not expected:
                 head = _head(archive, entry)
-                if not _promises(head) and not self._guess(Held(self._name, head, entry.offset)):
+                if not _promises(head) and not self._guess(Held(self._name, head, entry.offset), entry.size):
                     return None
                 expected = announced(head)
             data = self._content_of(archive, entry, inner)
@@ -386,10 +409,17 @@ class Unpacked:
             self._problem(inner, 0, str(error))
         return Held(self._name, bytes(held))
 
-    def _guess(self, data: Content) -> bool:
-        """Whether the first bytes of a file that promises nothing would import or call something."""
+    def _guess(self, data: Content, size: int) -> bool:
+        """Whether the first bytes of a file that promises nothing are worth following."""
         survey, window, _ = self._survey(data, data.head(_WINDOW), 0, 0)
-        return survey is not None and self._evidence(judge("", 0, survey, torchscript=False)[0], window)
+        if survey is None:
+            return False
+        uses = judge("", 0, survey, torchscript=False)[0]
+        return self._shows(survey.fault, uses, window, size)
+
+    def _shows(self, fault: tuple[str, int] | None, uses: list[Use], held: bytes, size: int) -> bool:
+        """Whether what was followed of ``size`` bytes shows that a loader of pickles would do something."""
+        return self._evidence(uses, held) or (fault is not None and may_go_on(fault, held, size))
 
     def _evidence(self, uses: list[Use], head: bytes) -> bool:
         """Whether what was followed of some content shows that it is a pickle: a call, or an import of a likely name.
