@@ -869,6 +869,25 @@ def test_what_only_begins_as_safetensors_is_followed(tmp_path: Path) -> None:
     assert "header" in scanned(tmp_path, large).problems[0].message
 
 
+WRAPPERS = ("joblib.numpy_pickle NumpyArrayWrapper", "sklearn.externals.joblib.numpy_pickle NDArrayWrapper")
+JOBLIB: dict[str, bytes] = {
+    "numbers_that_hide_opcodes": b"}b" + b"B" + struct.pack("<I", len(ON)) + ON + b".",
+    "a_pickle_with_its_own_memo": b"}b" + HEAD + b"h\x00." + b"N.",
+    "state_of_none": b"N.",
+    "not_even_made": b".",
+}
+
+
+@pytest.mark.parametrize("wrapper", WRAPPERS)
+@pytest.mark.parametrize("name", JOBLIB)
+def test_array_of_joblib_is_unreadable(name: str, wrapper: str, tmp_path: Path) -> None:
+    """Its loader reads numbers, or another pickle, from amid the opcodes."""
+    made = named(*wrapper.split()) + (b"" if name == "not_even_made" else b")\x81")
+    found = scanned(tmp_path, HEAD + made + JOBLIB[name], "it.joblib")
+    assert found.verdict in ("unreadable", "found")
+    assert any("joblib" in problem.message for problem in found.problems)
+
+
 def test_archive_without_pickles_is_no_checkpoint(tmp_path: Path) -> None:
     (tmp_path / "notes.zip").write_bytes(_zip(notes_txt=b"hello"))
     assert [file.verdict for file in pywts.scan(tmp_path).files] == ["no checkpoint"]

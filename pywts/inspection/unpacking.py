@@ -166,6 +166,11 @@ class Unpacked:
             self.pickles.append(ScannedPickle(name, offset, end - position, survey.protocol, fault is None))
             self._keep(name, uses)
             self._inside(survey, loaded, name, depth)
+            amid = next((use for use in uses if _reads_on(use.name)), None)
+            if amid is not None:
+                what = "an array of joblib, for which its loader reads on by itself: what follows cannot be told"
+                self._problem(name, amid.position, what)
+                return True
             if fault is not None:
                 where_not = f"the pickle cannot be followed to its end: {fault[0]}"
                 if position and not uses:
@@ -475,6 +480,11 @@ def named_kind(file: SourceFile) -> str:
     if error is None:
         return "of no kind that is known"
     return str(error).removeprefix(f"{file.name}: this is ").partition(";")[0]
+
+
+def _reads_on(name: str) -> bool:
+    """Whether it is a class for whose objects a loader reads numbers, or another pickle, from amid the opcodes."""
+    return name.endswith("ArrayWrapper") and "joblib." in name
 
 
 def _joined(where: str, name: str) -> str:
