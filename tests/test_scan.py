@@ -42,6 +42,7 @@ from attacks.making import (
 )
 from checkpoints import module, save
 from checkpoints import tensor as saved_tensor
+from processes import python
 
 import pywts
 from pywts.checkpoint.files import SourceFile
@@ -789,6 +790,52 @@ def test_bomb_is_refused_within_bounds(tmp_path: Path) -> None:
     (found,) = pywts.scan(path, limits=limits).files
     assert found.verdict == "unreadable"
     assert "more than" in found.problems[0].message
+
+
+def test_few_bytes_do_not_stand_for_many_objects(tmp_path: Path) -> None:
+    many_objects = HEAD + b"]0" * 1_100_000 + b"N."
+    assert scanned(tmp_path, many_objects).verdict == "clean"
+    for data in (gzip.compress(many_objects), _zip(it__data_pkl=many_objects)):
+        found = scanned(tmp_path, data)
+        assert "more objects" in found.problems[0].message
+
+
+def test_memory_does_not_grow_with_what_a_bomb_unpacks_to(tmp_path: Path) -> None:
+    pieces = zlib.compressobj(1)
+    bomb = pieces.compress(HEAD) + b"".join(pieces.compress(b"N0" * (1 << 20)) for _ in range(200)) + pieces.flush()
+    (tmp_path / "it.bin").write_bytes(bomb)
+    script = "import pywts, sys; print(pywts.scan(sys.argv[1]).files[0].verdict, open('/proc/self/status').read())"
+    verdict, *status = python(script, tmp_path / "it.bin").stdout.split()
+    memory = status[status.index("VmHWM:") + 1]
+    assert verdict == "unreadable"
+    assert int(memory) < 600_000
+
+
+def test_unpacked_content_is_the_same_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pywts.inspection.held._IN_MEMORY", 10)
+    for name in ("gzip", "zlib", "bzip2", "xz", "lzma"):
+        assert ("os.system", "reduce") in told(scanned(tmp_path, TRICKS[name]))
+    for name in ("zip_in_zip", "tar_in_gzip", "pickle_of_another_name_deflated", "arrays_of_objects"):
+        assert ("os.system", "reduce") in told(scanned(tmp_path, INSIDE[name]))
+
+
+def test_damaged_compressed_file_is_followed_as_far_as_it_goes(tmp_path: Path) -> None:
+    large = HEAD + SYSTEM + b"0" + b"N0" * (1 << 20) + b"N."
+    damaged = {
+        "cut_short": gzip.compress(large)[:-9],
+        "wrong_checksum": gzip.compress(large)[:-8] + bytes(8),
+        "small_and_wrong": gzip.compress(HARM)[:-8] + bytes(8),
+        "with_more": gzip.compress(HARM) + gzip.compress(b"more"),
+    }
+    for name, data in damaged.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "it.gz").write_bytes(data)
+        (only,) = pywts.scan(tmp_path / name).files
+        assert only.problems
+        assert ("os.system", "reduce") in told(only) or name == "small_and_wrong"
+    (tmp_path / "text").mkdir()
+    (tmp_path / "text" / "it.gz").write_bytes(gzip.compress(b"a text\n") * 2)
+    assert [file.verdict for file in pywts.scan(tmp_path / "text").files] == ["no checkpoint"]
 
 
 def test_archives_inside_of_each_other_end(tmp_path: Path) -> None:

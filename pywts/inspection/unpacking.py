@@ -7,6 +7,8 @@ the storages of an archive (``ROOT/data/KEY``) and of a stream, but for NumPy ar
 
 from __future__ import annotations
 
+from contextlib import closing, contextmanager
+
 from .._core import Survey
 from ..checkpoint.archive import Archive, Entry
 from ..checkpoint.files import SourceFile
@@ -17,14 +19,14 @@ from ..checkpoint.pickled import CUT_SHORT
 from ..errors import CheckpointError, LimitError, shown
 from . import arrays
 from .going_on import may_go_on
-from .held import Held, Part, compressed, inflated, spilled
+from .held import Held, Part, compressed, inflated, kept, spilled
 from .scan_report import FOUND, NEEDS_CODE, Problem, ScannedPickle, Use
 from .tar import is_tar, members, pickles_of
 from .verdicts import MOST_USES, judge
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterator
 
     from .._core import Node
     from ..limits import Limits
@@ -36,6 +38,10 @@ _DEPTH = 12
 """Levels of one thing inside of another."""
 _MOST_PICKLES = 100_000
 """Pickles of one file."""
+_UNPACKED = 256 << 20
+"""Bytes of one pickle in what was compressed."""
+_OBJECTS = 1_000_000
+"""Objects of one such pickle, and one more for each byte that it had when compressed: one may take 300 bytes."""
 _SEARCHED = 1 << 28
 """Bytes that are read of files found by their headers, which may lie in each other."""
 _HEADER = 1 << 24
@@ -61,7 +67,11 @@ class Unpacked:
         self._pickled = name.lower().endswith(PICKLED)
         self._limits = limits
         self._left = limits.pickle_bytes
-        """Bytes that may still be held in memory."""
+        """Bytes that may still be unpacked, or taken out of pickles."""
+        self._one = limits.pickle_bytes
+        """Bytes of one pickle, where it lies."""
+        self._nodes = limits.nodes
+        """Objects of one pickle, where it lies."""
         self._read = 0
         """Bytes that were followed as pickles, or could not be."""
 
@@ -118,7 +128,7 @@ class Unpacked:
         """Whether so many bytes may be held; where not, it is said."""
         self._left -= size
         if self._left < 0:
-            self._problem(where, 0, f"over the limit of {self._limits.pickle_bytes} bytes in memory for one file")
+            self._problem(where, 0, f"unpacks to more than {self._limits.pickle_bytes} bytes")
         return self._left >= 0
 
     def _is_safetensors(self, data: Content, where: str) -> bool:
@@ -173,7 +183,9 @@ class Unpacked:
                 return True
             if fault is not None:
                 where_not = f"the pickle cannot be followed to its end: {fault[0]}"
-                if position and not uses:
+                if fault[0] in CUT_SHORT and window_at + len(window) < data.size:
+                    where_not = f"the pickle goes on after {len(window)} bytes, and more are not held"
+                elif position and not uses:
                     where_not = f"what follows the pickle is none: {fault[0]}"
                 self._problem(name, data.base + end, where_not)
                 return True
@@ -193,7 +205,7 @@ class Unpacked:
         while True:
             try:
                 self._read += len(window) - (position - window_at)
-                survey = Survey(window, position - window_at, self._limits.opcodes, self._limits.nodes)
+                survey = Survey(window, position - window_at, self._limits.opcodes, self._nodes)
             except MemoryError:
                 return None, window, window_at
             fault = survey.fault
@@ -201,8 +213,9 @@ class Unpacked:
             if fault is None or fault[0] not in CUT_SHORT or len(window) - (position - window_at) >= rest:
                 return survey, window, window_at
             size = min(4 * max(len(window), _WINDOW), rest)
-            if size > self._limits.pickle_bytes:
+            if size > self._one:
                 return survey, window, window_at
+            del survey, window  # before the next one is there
             window, window_at = data.read(position, size), position
 
     def _keep(self, name: str, uses: list[Use]) -> None:
@@ -287,19 +300,44 @@ class Unpacked:
         return None
 
     def _compressed(self, data: Content, where: str, depth: int, expected: bool) -> bool:
+        """Compressed content, as far as it can be unpacked."""
+        damage: list[str] = []
+        with self._unpacked(inflated(data), data.size, where, damage) as content:
+            inner = f"{where} > unpacked".removeprefix(" > ")
+            known = self.content(content, inner, depth + 1, expected=expected) if content.size else False
+            weak = compressed(data.head(16)) in ("zlib", "lzma")  # which much else begins as
+        if damage and (known or expected or not (content.size or weak)):
+            self._problem(where, 0, damage[0])
+            return True
+        return known
+
+    @contextmanager
+    def _unpacked(
+        self, pieces: Iterator[bytes], packed: int, where: str, damage: list[str]
+    ) -> Iterator[Held | SourceFile]:
+        """What pieces are together, as far as they can be had."""
+
+        def bounded() -> Iterator[bytes]:
+            try:
+                for piece in pieces:
+                    if not self._take(len(piece), where):
+                        return
+                    yield piece
+            except CheckpointError as error:
+                damage.append(str(error))
+
+        with self._bounded(packed), closing(kept(self._name, bounded())) as content:
+            yield content
+
+    @contextmanager
+    def _bounded(self, packed: int) -> Iterator[None]:
+        """Follow pickles within bounds for what so many bytes were unpacked to."""
+        bounds = self._one, self._nodes
+        self._one, self._nodes = min(self._one, _UNPACKED), min(self._nodes, _OBJECTS + packed)
         try:
-            content = inflated(data, max(self._left, 0))
-        except LimitError as error:
-            self._problem(where, 0, str(error))
-            return True
-        except CheckpointError as error:
-            if expected:
-                self._problem(where, 0, str(error))
-            return expected
-        if not self._take(len(content), where):
-            return True
-        inner = f"{where} > unpacked".removeprefix(" > ")
-        return self.content(Held(self._name, content), inner, depth + 1, expected=expected)
+            yield
+        finally:
+            self._one, self._nodes = bounds
 
     # --------------------------------------------------------------------------------------------------------- archives
 
@@ -360,7 +398,8 @@ class Unpacked:
             if position in looked_at:
                 continue
             if not _is_storage(name, folders) or content.head(len(arrays.MARK)) == arrays.MARK:
-                self.content(content, _joined(where, name), depth + 1, expected=False)
+                with self._bounded(file.size):
+                    self.content(content, _joined(where, name), depth + 1, expected=False)
         return None
 
     def _entry(self, archive: Archive, entry: Entry | None, name: str, where: str, depth: int) -> None:
@@ -374,11 +413,11 @@ class Unpacked:
                 if not _promises(head) and not self._guess(Held(self._name, head, entry.offset), entry.size):
                     return None
                 expected = announced(head)
-            data = self._content_of(archive, entry, inner)
         except CheckpointError as error:
             return self._problem(inner, 0, str(error))
-        if data.size:
-            self.content(data, inner, depth + 1, expected=expected)
+        with self._content_of(archive, entry, inner) as data:
+            if data.size:
+                self.content(data, inner, depth + 1, expected=expected)
         return None
 
     def _storages(self, archive: Archive, names: list[str], folders: set[str], where: str, depth: int) -> None:
@@ -396,23 +435,21 @@ class Unpacked:
                 if entry is not None and _begins(archive, entry, arrays.MARK):
                     self._entry(archive, entry, name, where, depth)
 
-    def _content_of(self, archive: Archive, entry: Entry, inner: str) -> Content:
+    @contextmanager
+    def _content_of(self, archive: Archive, entry: Entry, inner: str) -> Iterator[Content]:
         """A file of an archive, as far as it can be had; what is wrong with it is said."""
+        damage: list[str] = []
         if entry.stored:
             try:
                 archive.check(entry)
             except CheckpointError as error:
                 self._problem(inner, 0, str(error))
-            return Part(archive.file, entry.offset, entry.size)
-        held = bytearray()
-        try:
-            for piece in archive.chunks(entry):
-                if not self._take(len(piece), inner):
-                    break
-                held += piece
-        except CheckpointError as error:
-            self._problem(inner, 0, str(error))
-        return Held(self._name, bytes(held))
+            yield Part(archive.file, entry.offset, entry.size)
+            return
+        with self._unpacked(archive.chunks(entry), entry.packed, inner, damage) as content:
+            for message in damage:
+                self._problem(inner, 0, message)
+            yield content
 
     def _guess(self, data: Content, size: int) -> bool:
         """Whether the first bytes of a file that promises nothing are worth following."""
@@ -466,7 +503,9 @@ class Unpacked:
                 part = Part(data, position, size)
                 if name in ("storages", "tensors"):
                     self.kind = "tar of torch before 0.1.10"
-                    for at, length in pickles_of(part, name, self._limits):
+                    for at, length in pickles_of(
+                        part, name, self._limits.replace(pickle_bytes=self._one, nodes=self._nodes)
+                    ):
                         self._row(Part(part, at, length), f"{inner} at {at}", depth + 1, expected=True)
                 elif size:
                     self.content(part, inner, depth + 1, expected=name.lower().endswith(_PICKLES) or name == "pickle")
