@@ -39,7 +39,7 @@ _DEPTH = 12
 _MOST_PICKLES = 100_000
 """Pickles of one file."""
 _UNPACKED = 256 << 20
-"""Bytes of one pickle in what was compressed."""
+"""Bytes of one pickle in what was compressed, and four more for each byte that it had."""
 _OBJECTS = 1_000_000
 """Objects of one such pickle, and one more for each byte that it had when compressed: one may take 300 bytes."""
 _SEARCHED = 1 << 28
@@ -212,8 +212,8 @@ class Unpacked:
             rest = data.size - position
             if fault is None or fault[0] not in CUT_SHORT or len(window) - (position - window_at) >= rest:
                 return survey, window, window_at
-            size = min(4 * max(len(window), _WINDOW), rest)
-            if size > self._one:
+            size = min(4 * max(len(window), _WINDOW), rest, self._one)
+            if size <= len(window) - (position - window_at):
                 return survey, window, window_at
             del survey, window  # before the next one is there
             window, window_at = data.read(position, size), position
@@ -333,7 +333,7 @@ class Unpacked:
     def _bounded(self, packed: int) -> Iterator[None]:
         """Follow pickles within bounds for what so many bytes were unpacked to."""
         bounds = self._one, self._nodes
-        self._one, self._nodes = min(self._one, _UNPACKED), min(self._nodes, _OBJECTS + packed)
+        self._one, self._nodes = min(self._one, _UNPACKED + 4 * packed), min(self._nodes, _OBJECTS + packed)
         try:
             yield
         finally:
