@@ -14,6 +14,7 @@ import tarfile
 import zipfile
 import zlib
 from collections import OrderedDict, defaultdict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -41,6 +42,7 @@ from attacks.making import (
 )
 from checkpoints import module, save
 from checkpoints import tensor as saved_tensor
+from processes import python
 
 import pywts
 from pywts.checkpoint.files import SourceFile
@@ -530,7 +532,11 @@ def _zip(**files: bytes) -> bytes:
 
 
 def _npy(objects: bytes, descr: str = "|O") -> bytes:
-    header = f"{{'descr': '{descr}', 'fortran_order': False, 'shape': (1,), }}".ljust(117).encode() + b"\n"
+    return _npy_of(f"'{descr}'", objects)
+
+
+def _npy_of(descr: str, objects: bytes) -> bytes:
+    header = f"{{'descr': {descr}, 'fortran_order': False, 'shape': (1,), }}".ljust(117).encode() + b"\n"
     return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header + objects
 
 
@@ -557,6 +563,107 @@ def _ancient(harm_in: str) -> bytes:
         + struct.pack("<iiqqq", 1, 0, 4, 1, 0) + (HEAD + harm["tensors"] + b"." if harm["tensors"] else b""),
     }  # fmt: skip
     return _tar(**parts)
+
+
+def _renamed(tar: bytes, name: bytes, write: Callable[[int], bytes], *, signed: bool = False) -> bytes:
+    """A tar whose first file has another name, and a checksum that is written otherwise."""
+    header = bytearray(tar[:512])
+    header[:100] = name.ljust(100, b"\0")
+    header[148:156] = b" " * 8
+    header[148:156] = write(sum(header) - 256 * signed * sum(byte > 127 for byte in header))
+    return bytes(header) + tar[512:]
+
+
+_ALL = b"\x8e" + struct.pack("<Q", 10240 - 9) + b"\x80x"
+"""A name that is an opcode with all of a small tar as its argument."""
+_NUMPY = b"\x93NUMPY\x01\x00" + struct.pack("<H", 70) + b"{'descr':'<i4','fortran_order':False,'shape':(3,),}   \n"
+TARS: dict[str, bytes] = {
+    "signed_checksum": _renamed(_ancient("storages"), _ALL, b"%06o\0 ".__mod__, signed=True),
+    "checksum_with_a_prefix": _renamed(_ancient("storages"), _ALL, b"0o%05o ".__mod__),
+    "checksum_of_base_256": _renamed(_ancient("storages"), _ALL, lambda total: b"\x80" + total.to_bytes(7, "big")),
+    "name_of_an_array": _renamed(_ancient("storages"), _NUMPY, b"%06o\0 ".__mod__),
+    "name_of_a_zip": _renamed(_ancient("storages"), b"PK\x03\x04", b"%06o\0 ".__mod__),
+    "name_of_a_compressed_file": _renamed(_ancient("storages"), b"BZh91AY&SY", b"%06o\0 ".__mod__),
+    "name_of_safetensors": _renamed(_ancient("storages"), struct.pack("<Q", 999) + b"{", b"%06o\0 ".__mod__),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TARS)
+def test_tar_is_one_where_python_takes_it_for_one(name: str, tmp_path: Path) -> None:
+    """torch.load tries ``tarfile`` before all but zips."""
+    with tarfile.open(fileobj=io.BytesIO(TARS[name])) as archive:
+        assert "storages" in archive.getnames()
+    found = scanned(tmp_path, TARS[name] + b".")
+    assert found.verdict == "found", found
+    assert ("os.system", "reduce") in told(found)
+
+
+def _tar_with(name: str, kind: bytes, target: str) -> bytes:
+    """A tar with a regular file, ``aa``, and a member of another kind."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as made:
+        for each, type_, link, data in ((name, kind, target, b""), ("aa", tarfile.REGTYPE, "", b"hello")):
+            info = tarfile.TarInfo(each)
+            info.type, info.linkname, info.size = type_, link, len(data)
+            made.addfile(info, io.BytesIO(data))
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("kind", [tarfile.LNKTYPE, tarfile.SYMTYPE, tarfile.FIFOTYPE], ids=["hard", "soft", "fifo"])
+def test_link_in_a_tar_is_unreadable_where_loaders_take_a_file(kind: bytes, tmp_path: Path) -> None:
+    for name in ("storages", "tensors", "pickle", "model/pytorch_model.bin"):
+        (tmp_path / "it.bin").write_bytes(_tar_with(name, kind, "aa"))
+        (only,) = pywts.scan(tmp_path).files
+        assert (only.verdict, only.problems[0].where) == ("unreadable", name)
+    (tmp_path / "it.bin").write_bytes(_tar_with("readme", kind, "aa"))
+    assert [file.verdict for file in pywts.scan(tmp_path).files] == ["no checkpoint"]
+
+
+def test_member_of_an_unknown_kind_in_a_tar_is_a_file(tmp_path: Path) -> None:
+    """As ``tarfile`` extracts it."""
+    tar = bytearray(_tar(x=HARM))
+    tar[156:157] = b"Z"
+    found = scanned(tmp_path, _renamed(bytes(tar), b"x", b"%06o\0 ".__mod__))
+    assert ("os.system", "reduce") in told(found)
+
+
+OBJECTS = (
+    "'O,O'",
+    "'i4,O'",
+    "'2O'",
+    "'T'",
+    "'\\x4f'",
+    "('O', (2,))",
+    "[('a', '<i4'), ('b', [('c', '|O')])]",
+    "[('a','O',2)]",
+    "('V8', [('a', 'O')])",
+    "[('a', 'V8', [('b', 'O')])]",
+)
+"""Types that NumPy pickles."""
+PLAIN = ("'|b1'", "'<M8[25ns]'", "'>U7'", "[('a', '<f4', (2, 3)), (('t', 'b'), [('', '|V4')])]", "('<i4', (2,))")
+
+
+@pytest.mark.parametrize("kind", OBJECTS)
+def test_array_of_objects_by_another_name_is_followed(kind: str, tmp_path: Path) -> None:
+    for data in (_npy_of(kind, HARM), _zip(x_npy=_npy_of(kind, HARM))):
+        assert ("os.system", "reduce") in told(scanned(tmp_path, data, "x.npy"))
+
+
+@pytest.mark.parametrize("kind", PLAIN)
+def test_array_of_plain_values_is_clean(kind: str, tmp_path: Path) -> None:
+    assert scanned(tmp_path, _npy_of(kind, bytes(100)), "x.npy").verdict == "clean"
+
+
+@pytest.mark.parametrize("packed", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED], ids=["stored", "deflated"])
+@pytest.mark.parametrize("name", ["x/a", "x/.data/a.storage"])
+def test_array_of_objects_where_a_storage_would_be_is_followed(name: str, packed: int, tmp_path: Path) -> None:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", packed) as made:
+        made.writestr("x.pkl", HEAD + b"N.")
+        made.writestr(name, _npy(HARM))
+    assert ("os.system", "reduce") in told(scanned(tmp_path, out.getvalue(), "x.npz"))
+    without_directory = out.getvalue()[: out.getvalue().index(b"PK\x01\x02")]
+    assert ("os.system", "reduce") in told(scanned(tmp_path, without_directory, "x.npz"))
 
 
 INSIDE: dict[str, bytes] = {
@@ -685,6 +792,52 @@ def test_bomb_is_refused_within_bounds(tmp_path: Path) -> None:
     assert "more than" in found.problems[0].message
 
 
+def test_few_bytes_do_not_stand_for_many_objects(tmp_path: Path) -> None:
+    many_objects = HEAD + b"]0" * 1_100_000 + b"N."
+    assert scanned(tmp_path, many_objects).verdict == "clean"
+    for data in (gzip.compress(many_objects), _zip(it__data_pkl=many_objects)):
+        found = scanned(tmp_path, data)
+        assert "more objects" in found.problems[0].message
+
+
+def test_memory_does_not_grow_with_what_a_bomb_unpacks_to(tmp_path: Path) -> None:
+    pieces = zlib.compressobj(1)
+    bomb = pieces.compress(HEAD) + b"".join(pieces.compress(b"N0" * (1 << 20)) for _ in range(200)) + pieces.flush()
+    (tmp_path / "it.bin").write_bytes(bomb)
+    script = "import pywts, sys; print(pywts.scan(sys.argv[1]).files[0].verdict, open('/proc/self/status').read())"
+    verdict, *status = python(script, tmp_path / "it.bin").stdout.split()
+    memory = status[status.index("VmHWM:") + 1]
+    assert verdict == "unreadable"
+    assert int(memory) < 600_000
+
+
+def test_unpacked_content_is_the_same_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pywts.inspection.held._IN_MEMORY", 10)
+    for name in ("gzip", "zlib", "bzip2", "xz", "lzma"):
+        assert ("os.system", "reduce") in told(scanned(tmp_path, TRICKS[name]))
+    for name in ("zip_in_zip", "tar_in_gzip", "pickle_of_another_name_deflated", "arrays_of_objects"):
+        assert ("os.system", "reduce") in told(scanned(tmp_path, INSIDE[name]))
+
+
+def test_damaged_compressed_file_is_followed_as_far_as_it_goes(tmp_path: Path) -> None:
+    large = HEAD + SYSTEM + b"0" + b"N0" * (1 << 20) + b"N."
+    damaged = {
+        "cut_short": gzip.compress(large)[:-9],
+        "wrong_checksum": gzip.compress(large)[:-8] + bytes(8),
+        "small_and_wrong": gzip.compress(HARM)[:-8] + bytes(8),
+        "with_more": gzip.compress(HARM) + gzip.compress(b"more"),
+    }
+    for name, data in damaged.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "it.gz").write_bytes(data)
+        (only,) = pywts.scan(tmp_path / name).files
+        assert only.problems
+        assert ("os.system", "reduce") in told(only) or name == "small_and_wrong"
+    (tmp_path / "text").mkdir()
+    (tmp_path / "text" / "it.gz").write_bytes(gzip.compress(b"a text\n") * 2)
+    assert [file.verdict for file in pywts.scan(tmp_path / "text").files] == ["no checkpoint"]
+
+
 def test_archives_inside_of_each_other_end(tmp_path: Path) -> None:
     data = HARM
     for _ in range(40):
@@ -712,6 +865,74 @@ def test_folder_is_gone_through_once(tmp_path: Path) -> None:
     assert verdicts == ["clean", "found", "no checkpoint", "no checkpoint", "unreadable"]
     assert report.exit_code() == 1
     assert not report.clean
+
+
+BYTEARRAY = b"\x96" + struct.pack("<Q", 1) + b"a"
+LONG = b"\x8b" + struct.pack("<I", 2 << 20) + bytes(2 << 20)
+ON = b"0cos\nsystem\n(S'id'\ntR."
+GO_ON: dict[str, bytes] = {
+    "append_to_a_bytearray": BYTEARRAY + b"(K\x01e" + ON,
+    "append_one_to_a_bytearray": BYTEARRAY + b"K\x01a" + ON,
+    "item_of_a_bytearray": BYTEARRAY + b"K\x00K\x01s" + ON,
+    "long_integer": LONG + ON,
+    "hexadecimal_integer": b"L0x" + b"1" * (4 << 20) + b"L\n" + ON,
+    "frame_that_ends_inside": b"\x95" + struct.pack("<Q", 4) + b"X" + struct.pack("<I", 9) + b"x" * 9 + ON,
+    "slice_of_a_list": b"]cbuiltins\nslice\n(NNtR]s" + ON,
+}  # fmt: skip
+"""Pickles that name no protocol, and in which CPython goes on where the machine stops."""
+
+
+@pytest.mark.parametrize("name", GO_ON)
+def test_call_behind_what_the_machine_refuses_is_unreadable_in_a_folder(name: str, tmp_path: Path) -> None:
+    (tmp_path / "optimizer.bin").write_bytes(GO_ON[name])
+    (only,) = pywts.scan(tmp_path).files
+    assert only.verdict == "unreadable"
+    assert scanned(tmp_path, _zip(it__data_pkl=HEAD + b"N.", it__optimizer=GO_ON[name])).verdict == "unreadable"
+
+
+def test_pickle_over_the_limit_is_unreadable_in_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "it.bin").write_bytes(b"B" + struct.pack("<I", 2 << 20) + bytes(2 << 20) + ON)
+    for limits in (pywts.DEFAULT_LIMITS.replace(pickle_bytes=1 << 20), pywts.DEFAULT_LIMITS.replace(opcodes=1)):
+        (only,) = pywts.scan(tmp_path, limits=limits).files
+        assert only.verdict == "unreadable"
+
+
+def _safetensors() -> bytes:
+    header = json.dumps({"w": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}).encode()
+    return struct.pack("<Q", len(header)) + header + bytes(8)
+
+
+def test_what_only_begins_as_safetensors_is_followed(tmp_path: Path) -> None:
+    for mid in (b"", BYTEARRAY + b"(K\x01e"):
+        data = b"B" + struct.pack("<I", 4) + b"\0\0\0{0" + mid + ON + bytes(2000)
+        assert scanned(tmp_path, data).verdict in ("found", "unreadable")
+    good = _safetensors()
+    assert (scanned(tmp_path, good).verdict, scanned(tmp_path, good).kind) == ("clean", "safetensors")
+    assert scanned(tmp_path, gzip.compress(good)).kind == "safetensors"
+    damaged = scanned(tmp_path, good[:-1], "it.safetensors")
+    assert damaged.verdict == "unreadable"
+    assert "damaged safetensors" in damaged.problems[0].message
+    large = struct.pack("<Q", 1 << 25) + b"{" + b" " * (1 << 25)
+    assert "header" in scanned(tmp_path, large).problems[0].message
+
+
+WRAPPERS = ("joblib.numpy_pickle NumpyArrayWrapper", "sklearn.externals.joblib.numpy_pickle NDArrayWrapper")
+JOBLIB: dict[str, bytes] = {
+    "numbers_that_hide_opcodes": b"}b" + b"B" + struct.pack("<I", len(ON)) + ON + b".",
+    "a_pickle_with_its_own_memo": b"}b" + HEAD + b"h\x00." + b"N.",
+    "state_of_none": b"N.",
+    "not_even_made": b".",
+}
+
+
+@pytest.mark.parametrize("wrapper", WRAPPERS)
+@pytest.mark.parametrize("name", JOBLIB)
+def test_array_of_joblib_is_unreadable(name: str, wrapper: str, tmp_path: Path) -> None:
+    """Its loader reads numbers, or another pickle, from amid the opcodes."""
+    made = named(*wrapper.split()) + (b"" if name == "not_even_made" else b")\x81")
+    found = scanned(tmp_path, HEAD + made + JOBLIB[name], "it.joblib")
+    assert found.verdict in ("unreadable", "found")
+    assert any("joblib" in problem.message for problem in found.problems)
 
 
 def test_archive_without_pickles_is_no_checkpoint(tmp_path: Path) -> None:

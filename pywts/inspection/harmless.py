@@ -170,7 +170,7 @@ PLAIN_BASES = frozenset(
 CLASSES = {
     "ultralytics.utils.IterableSimpleNamespace": "options of ultralytics, as attributes",
     "ultralytics.yolo.utils.IterableSimpleNamespace": "the same, of ultralytics 8.0",
-    "joblib.numpy_pickle.NumpyArrayWrapper": "an array of joblib, whose numbers lie among the opcodes",
+    "joblib.numpy_pickle.NumpyArrayWrapper": "an array of joblib; what follows it is not known",
     "torch.ScriptObject": "packed weights of a quantized layer, which torch's C++ unpacks",
     "mmengine.config.config.Config": "options of mmengine",
     "mmengine.config.config.ConfigDict": "the same; its LazyObject is not here: it imports what it names",

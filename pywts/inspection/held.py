@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 from ..checkpoint.files import SourceFile
-from ..errors import CheckpointError, LimitError
+from ..errors import CheckpointError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
     from typing import Protocol
 
     class Content(Protocol):
@@ -28,6 +31,10 @@ if TYPE_CHECKING:
         def decompress(self, data: bytes, max_length: int, /) -> bytes: ...
 
 
+_IN_MEMORY = 64 << 20
+"""Unpacked content up to this size is held in memory."""
+
+
 class Held:
     """Bytes in memory."""
 
@@ -46,6 +53,9 @@ class Held:
     def head(self, size: int) -> bytes:
         """The first bytes, ``size`` or as many as there are."""
         return self._data[:size]
+
+    def close(self) -> None:
+        """Nothing: as a file that holds the same."""
 
 
 class Part:
@@ -69,16 +79,29 @@ class Part:
 
 def spilled(data: Content) -> SourceFile:
     """The same in an unnamed temporary file, for what needs a descriptor."""
+    return _in_file(data.name, (data.read(at, min(1 << 24, data.size - at)) for at in range(0, data.size, 1 << 24)))
+
+
+def kept(name: str, pieces: Iterator[bytes]) -> Held | SourceFile:
+    """What pieces are together: in memory, or, where that is much, in an unnamed temporary file. To be closed."""
+    held = bytearray()
+    for piece in pieces:
+        held += piece
+        if len(held) > _IN_MEMORY:
+            return _in_file(name, chain((held,), pieces))
+    return Held(name, bytes(held))
+
+
+def _in_file(name: str, pieces: Iterable[bytes | bytearray]) -> SourceFile:
     import os
     import tempfile
 
     with tempfile.NamedTemporaryFile() as file:
-        for position in range(0, data.size, 1 << 24):
-            file.write(data.read(position, min(1 << 24, data.size - position)))
+        file.writelines(pieces)
         file.flush()
         result = SourceFile(file.name)
-    result.name = data.name
-    result.path = os.fspath(data.name)
+    result.name = name
+    result.path = os.fspath(name)
     return result
 
 
@@ -97,26 +120,22 @@ def compressed(head: bytes) -> str:
     return ""
 
 
-def inflated(data: Content, limit: int) -> bytes:
-    """Compressed content, unpacked: LimitError where that is more than ``limit`` bytes."""
+def inflated(data: Content) -> Iterator[bytes]:
+    """Compressed content, unpacked piece by piece."""
     kind = compressed(data.head(16))
     decompressor = _decompressor(kind)
-    parts: list[bytes] = []
-    size, position = 0, 0
+    position = 0
     pending = b""
     while True:
         try:
             part = decompressor.decompress(pending, 1 << 20)
         except Exception as error:  # zlib.error, lzma.LZMAError, OSError, EOFError
             raise CheckpointError(f"{data.name}: broken {kind} data: {error}") from None
-        size += len(part)
-        if size > limit:
-            raise LimitError(f"{data.name}: {kind} data that unpacks to more than {limit} bytes")
-        parts.append(part)
+        yield part
         if decompressor.eof:
             pending = decompressor.unused_data + data.read(position, min(1 << 16, data.size - position))
             if not pending.strip(b"\x00"):
-                return b"".join(parts)
+                return
             raise CheckpointError(f"{data.name}: goes on after its {kind} data")
         pending = getattr(decompressor, "unconsumed_tail", b"")
         if not pending and (getattr(decompressor, "needs_input", True) or not part):

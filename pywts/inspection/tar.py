@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _MOST = 100_000
 """Files of one archive."""
+_AT_ONCE = 1 << 24
+"""Bytes that ``tarfile`` may ask for at once: the long name of a file, or facts about it."""
 
 
 class _Reader:
@@ -30,7 +32,9 @@ class _Reader:
 
     def read(self, size: int = -1) -> bytes:
         left = max(0, self._data.size - self._at)
-        size = left if size < 0 else min(size, left, 1 << 24)
+        size = left if size < 0 else min(size, left)
+        if size > _AT_ONCE:  # a part of it would be another file's facts
+            raise OSError("a header of more bytes than are read at once")
         part = self._data.read(self._at, size) if size else b""
         self._at += size
         return part
@@ -43,8 +47,38 @@ class _Reader:
         return self._at
 
 
-def members(data: Content) -> Iterator[tuple[str, int, int]]:
-    """(name, where its data begins, its size) of each regular file."""
+def is_tar(head: bytes) -> bool:
+    """Whether ``tarfile`` takes content that begins so for a tar: by a checksum, as the oldest have no mark."""
+    if len(head) < 512 or _number(head[148:156]) not in _checksums(head):
+        return False
+    import tarfile
+
+    try:
+        tarfile.TarInfo.frombuf(head[:512], "utf-8", "surrogateescape")
+    except tarfile.HeaderError:
+        return False
+    return True
+
+
+def _number(field: bytes) -> int | None:
+    """A number of a header as ``tarfile`` reads it."""
+    if field[0] in (0o200, 0o377):
+        return int.from_bytes(field[1:], "big") - ((field[0] == 0o377) << 8 * (len(field) - 1))
+    try:
+        return int(field.partition(b"\0")[0].decode("ascii").strip() or "0", 8)
+    except ValueError:
+        return None
+
+
+def _checksums(head: bytes) -> tuple[int, int]:
+    """The sum of a header's bytes without the checksum, and that of old programs, for which bytes have a sign."""
+    counted = head[:148] + b" " * 8 + head[156:512]
+    total = sum(counted)
+    return total, total - 256 * sum(byte > 127 for byte in counted)
+
+
+def members(data: Content) -> Iterator[tuple[str, int, int | None]]:
+    """(name, where its data begins, its size) of each file; of a link, or a device, the size is None."""
     import tarfile
 
     try:
@@ -52,10 +86,12 @@ def members(data: Content) -> Iterator[tuple[str, int, int]]:
             for number, member in enumerate(archive):
                 if number > _MOST:
                     raise CheckpointError(f"{data.name}: more than {_MOST} files in the tar archive")
-                if member.isreg():
+                if member.isreg() or member.type not in tarfile.SUPPORTED_TYPES:  # which are extracted as files
                     if member.sparse or member.offset_data + member.size > data.size:
                         raise CheckpointError(f"{data.name}: a file of the tar archive that is sparse or cut short")
                     yield member.name, member.offset_data, member.size
+                elif not member.isdir():
+                    yield member.name, member.offset, None
     except (tarfile.TarError, ValueError, OverflowError, EOFError, OSError) as error:
         raise CheckpointError(f"{data.name}: broken tar archive: {type(error).__name__}") from None
 

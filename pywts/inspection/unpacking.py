@@ -2,10 +2,12 @@
 
 Followed are all pickles in a row, the ``.pkl`` files of an archive and what else in it begins as a pickle does,
 archives, NumPy arrays and compressed data inside of those, and bytes and strings inside of pickles. Not looked at are
-the storages of an archive (``ROOT/data/KEY``) and of a stream: loaders take them as numbers, whatever they hold.
+the storages of an archive (``ROOT/data/KEY``) and of a stream, but for NumPy arrays: loaders take them as numbers.
 """
 
 from __future__ import annotations
+
+from contextlib import closing, contextmanager
 
 from .._core import Survey
 from ..checkpoint.archive import Archive, Entry
@@ -15,13 +17,16 @@ from ..checkpoint.legacy import MAGIC, LegacyStorages
 from ..checkpoint.objects import arguments, value_of
 from ..checkpoint.pickled import CUT_SHORT
 from ..errors import CheckpointError, LimitError, shown
-from .held import Held, Part, compressed, inflated, spilled
+from . import arrays
+from .going_on import may_go_on
+from .held import Held, Part, compressed, inflated, kept, spilled
 from .scan_report import FOUND, NEEDS_CODE, Problem, ScannedPickle, Use
+from .tar import is_tar, members, pickles_of
 from .verdicts import MOST_USES, judge
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterator
 
     from .._core import Node
     from ..limits import Limits
@@ -33,12 +38,21 @@ _DEPTH = 12
 """Levels of one thing inside of another."""
 _MOST_PICKLES = 100_000
 """Pickles of one file."""
+_UNPACKED = 256 << 20
+"""Bytes of one pickle in what was compressed, and four more for each byte that it had."""
+_OBJECTS = 1_000_000
+"""Objects of one such pickle, and one more for each byte that it had when compressed: one may take 300 bytes."""
 _SEARCHED = 1 << 28
 """Bytes that are read of files found by their headers, which may lie in each other."""
+_HEADER = 1 << 24
+"""Bytes of the header of safetensors: as text of numbers and brackets it takes a hundred times as many."""
 _PICKLES = ("pkl", ".pickle", ".pk", ".joblib", ".pt", ".pth", ".ckpt", ".npy", ".npz")
 """How the names of pickles in an archive end."""
 PICKLED = (*_PICKLES, ".dill", ".pth.tar", ".jit", ".torchscript", "pytorch_model.bin", "training_args.bin")
 """How the names of files end that loaders take for pickles; only ever used to say that one cannot be read."""
+
+_ANCIENT = ("sys_info", "pickle", "storages", "tensors")
+"""The files of a tar that torch before 0.1.10 wrote."""
 
 
 class Unpacked:
@@ -53,7 +67,11 @@ class Unpacked:
         self._pickled = name.lower().endswith(PICKLED)
         self._limits = limits
         self._left = limits.pickle_bytes
-        """Bytes that may still be held in memory."""
+        """Bytes that may still be unpacked, or taken out of pickles."""
+        self._one = limits.pickle_bytes
+        """Bytes of one pickle, where it lies."""
+        self._nodes = limits.nodes
+        """Objects of one pickle, where it lies."""
         self._read = 0
         """Bytes that were followed as pickles, or could not be."""
 
@@ -70,16 +88,22 @@ class Unpacked:
             self._problem(where, 0, f"more than {_DEPTH} levels of archives and pickles inside of each other")
             return True
         head = data.head(512)
+        if is_tar(head):  # older torch asks this first; for other loaders it is what its first file's name begins as
+            self._tar(data, where, depth)
+            self._but_tar(data, head, where, depth, expected=False)
+            return True
+        return self._but_tar(data, head, where, depth, expected)
+
+    def _but_tar(self, data: Content, head: bytes, where: str, depth: int, expected: bool) -> bool:
         if head[:4] == b"PK\x03\x04":
             self._archive(data, where, depth)
-        elif head[:6] == b"\x93NUMPY":
+        elif head[:6] == arrays.MARK:
             self._array(data, head, where, depth)
         elif compressed(head):
             return self._compressed(data, where, depth, expected)
-        elif _is_tar(head):
-            self._tar(data, where, depth)
-            self._row(data, where, depth, expected=False)
         elif head[8:9] == b"{" and 2 <= int.from_bytes(head[:8], "little") <= data.size - 8:
+            if not self._is_safetensors(data, where):
+                return self._row(data, where, depth, expected)
             if not self._row(data, where, depth, expected=False):
                 self.kind = self.kind or "safetensors"
         else:
@@ -104,8 +128,26 @@ class Unpacked:
         """Whether so many bytes may be held; where not, it is said."""
         self._left -= size
         if self._left < 0:
-            self._problem(where, 0, f"over the limit of {self._limits.pickle_bytes} bytes in memory for one file")
+            self._problem(where, 0, f"unpacks to more than {self._limits.pickle_bytes} bytes")
         return self._left >= 0
+
+    def _is_safetensors(self, data: Content, where: str) -> bool:
+        """Whether it is what it begins as; one that is damaged is a problem where its name tells that it is one."""
+        if not isinstance(data, SourceFile):
+            with spilled(data) as file:
+                return self._is_safetensors(file, where)
+        from ..checkpoint.safetensors import open_safetensors
+
+        try:
+            if int.from_bytes(data.head(8), "little") > _HEADER:
+                raise LimitError(f"a safetensors header of more than {_HEADER} bytes")
+            open_safetensors(data, self._limits)
+        except CheckpointError as error:
+            if isinstance(error, LimitError) or (where or self._name).lower().endswith(".safetensors"):
+                self._problem(where, 0, str(error))
+                return True
+            return False
+        return True
 
     # ------------------------------------------------------------------------------------------------- pickles in a row
 
@@ -127,16 +169,23 @@ class Unpacked:
                 return True
             fault = survey.fault
             uses, loaded = judge(name, data.base + position, survey, torchscript)
-            if fault is not None and not expected and not (uses and (position or self._evidence(uses, window))):
+            if fault is not None and not (expected or self._shows(fault, uses, window, data.size)):
                 return False
             offset = data.base + position
             end = survey.end + window_at if fault is None else position + fault[1]
             self.pickles.append(ScannedPickle(name, offset, end - position, survey.protocol, fault is None))
             self._keep(name, uses)
             self._inside(survey, loaded, name, depth)
+            amid = next((use for use in uses if _reads_on(use.name)), None)
+            if amid is not None:
+                what = "an array of joblib, for which its loader reads on by itself: what follows cannot be told"
+                self._problem(name, amid.position, what)
+                return True
             if fault is not None:
                 where_not = f"the pickle cannot be followed to its end: {fault[0]}"
-                if position and not uses:
+                if fault[0] in CUT_SHORT and window_at + len(window) < data.size:
+                    where_not = f"the pickle goes on after {len(window)} bytes, and more are not held"
+                elif position and not uses:
                     where_not = f"what follows the pickle is none: {fault[0]}"
                 self._problem(name, data.base + end, where_not)
                 return True
@@ -156,16 +205,17 @@ class Unpacked:
         while True:
             try:
                 self._read += len(window) - (position - window_at)
-                survey = Survey(window, position - window_at, self._limits.opcodes, self._limits.nodes)
+                survey = Survey(window, position - window_at, self._limits.opcodes, self._nodes)
             except MemoryError:
                 return None, window, window_at
             fault = survey.fault
             rest = data.size - position
             if fault is None or fault[0] not in CUT_SHORT or len(window) - (position - window_at) >= rest:
                 return survey, window, window_at
-            size = min(4 * max(len(window), _WINDOW), rest)
-            if size > self._limits.pickle_bytes:
+            size = min(4 * max(len(window), _WINDOW), rest, self._one)
+            if size <= len(window) - (position - window_at):
                 return survey, window, window_at
+            del survey, window  # before the next one is there
             window, window_at = data.read(position, size), position
 
     def _keep(self, name: str, uses: list[Use]) -> None:
@@ -241,7 +291,7 @@ class Unpacked:
             return self._problem(where, 0, "a NumPy array whose header does not fit into it")
         header = data.read(12 if wide else 10, start - (12 if wide else 10))
         try:
-            has_objects = holds_objects(header)
+            has_objects = arrays.holds_objects(header)
         except ValueError:
             return self._problem(where, 0, "a NumPy array whose header is no description of one")
         if has_objects:
@@ -250,19 +300,44 @@ class Unpacked:
         return None
 
     def _compressed(self, data: Content, where: str, depth: int, expected: bool) -> bool:
+        """Compressed content, as far as it can be unpacked."""
+        damage: list[str] = []
+        with self._unpacked(inflated(data), data.size, where, damage) as content:
+            inner = f"{where} > unpacked".removeprefix(" > ")
+            known = self.content(content, inner, depth + 1, expected=expected) if content.size else False
+            weak = compressed(data.head(16)) in ("zlib", "lzma")  # which much else begins as
+        if damage and (known or expected or not (content.size or weak)):
+            self._problem(where, 0, damage[0])
+            return True
+        return known
+
+    @contextmanager
+    def _unpacked(
+        self, pieces: Iterator[bytes], packed: int, where: str, damage: list[str]
+    ) -> Iterator[Held | SourceFile]:
+        """What pieces are together, as far as they can be had."""
+
+        def bounded() -> Iterator[bytes]:
+            try:
+                for piece in pieces:
+                    if not self._take(len(piece), where):
+                        return
+                    yield piece
+            except CheckpointError as error:
+                damage.append(str(error))
+
+        with self._bounded(packed), closing(kept(self._name, bounded())) as content:
+            yield content
+
+    @contextmanager
+    def _bounded(self, packed: int) -> Iterator[None]:
+        """Follow pickles within bounds for what so many bytes were unpacked to."""
+        bounds = self._one, self._nodes
+        self._one, self._nodes = min(self._one, _UNPACKED + 4 * packed), min(self._nodes, _OBJECTS + packed)
         try:
-            content = inflated(data, max(self._left, 0))
-        except LimitError as error:
-            self._problem(where, 0, str(error))
-            return True
-        except CheckpointError as error:
-            if expected:
-                self._problem(where, 0, str(error))
-            return expected
-        if not self._take(len(content), where):
-            return True
-        inner = f"{where} > unpacked".removeprefix(" > ")
-        return self.content(Held(self._name, content), inner, depth + 1, expected=expected)
+            yield
+        finally:
+            self._one, self._nodes = bounds
 
     # --------------------------------------------------------------------------------------------------------- archives
 
@@ -301,7 +376,7 @@ class Unpacked:
                 self._entry(archive, entry, name, where, depth)
         if contradicted:  # some readers go by the directory, others by the headers
             self._by_their_headers(data, where, depth, looked_at)
-        self._storages(archive, names, folders, where)
+        self._storages(archive, names, folders, where, depth)
         self._code(names, kind, where)
         self.kind = outer
 
@@ -320,8 +395,11 @@ class Unpacked:
                 )
             if name.endswith(".pkl"):  # torch writes it before its storages
                 folders.add(name[:-4] + "/")
-            if position not in looked_at and not _is_storage(name, folders):
-                self.content(content, _joined(where, name), depth + 1, expected=False)
+            if position in looked_at:
+                continue
+            if not _is_storage(name, folders) or content.head(len(arrays.MARK)) == arrays.MARK:
+                with self._bounded(file.size):
+                    self.content(content, _joined(where, name), depth + 1, expected=False)
         return None
 
     def _entry(self, archive: Archive, entry: Entry | None, name: str, where: str, depth: int) -> None:
@@ -332,48 +410,58 @@ class Unpacked:
         try:
             if not expected:
                 head = _head(archive, entry)
-                if not _promises(head) and not self._guess(Held(self._name, head, entry.offset)):
+                if not _promises(head) and not self._guess(Held(self._name, head, entry.offset), entry.size):
                     return None
                 expected = announced(head)
-            data = self._content_of(archive, entry, inner)
         except CheckpointError as error:
             return self._problem(inner, 0, str(error))
-        if data.size:
-            self.content(data, inner, depth + 1, expected=expected)
+        with self._content_of(archive, entry, inner) as data:
+            if data.size:
+                self.content(data, inner, depth + 1, expected=expected)
         return None
 
-    def _storages(self, archive: Archive, names: list[str], folders: set[str], where: str) -> None:
-        """Compare the headers of storages with the directory; their content is left alone."""
-        fine = set(archive.sound()) if folders else set()
+    def _storages(self, archive: Archive, names: list[str], folders: set[str], where: str, depth: int) -> None:
+        """Compare the headers of storages with the directory; of their content only arrays are looked at.
+
+        A storage of torch is numbers, whatever it holds; ``numpy.load`` takes any file of an archive for an array.
+        """
         for name in names:
-            if name not in fine and _is_storage(name, folders):
+            if _is_storage(name, folders):
                 try:
-                    archive.find(name)
+                    entry = archive.find(name)
                 except CheckpointError as error:
                     self._problem(_joined(where, name), 0, str(error))
+                    continue
+                if entry is not None and _begins(archive, entry, arrays.MARK):
+                    self._entry(archive, entry, name, where, depth)
 
-    def _content_of(self, archive: Archive, entry: Entry, inner: str) -> Content:
+    @contextmanager
+    def _content_of(self, archive: Archive, entry: Entry, inner: str) -> Iterator[Content]:
         """A file of an archive, as far as it can be had; what is wrong with it is said."""
+        damage: list[str] = []
         if entry.stored:
             try:
                 archive.check(entry)
             except CheckpointError as error:
                 self._problem(inner, 0, str(error))
-            return Part(archive.file, entry.offset, entry.size)
-        held = bytearray()
-        try:
-            for piece in archive.chunks(entry):
-                if not self._take(len(piece), inner):
-                    break
-                held += piece
-        except CheckpointError as error:
-            self._problem(inner, 0, str(error))
-        return Held(self._name, bytes(held))
+            yield Part(archive.file, entry.offset, entry.size)
+            return
+        with self._unpacked(archive.chunks(entry), entry.packed, inner, damage) as content:
+            for message in damage:
+                self._problem(inner, 0, message)
+            yield content
 
-    def _guess(self, data: Content) -> bool:
-        """Whether the first bytes of a file that promises nothing would import or call something."""
+    def _guess(self, data: Content, size: int) -> bool:
+        """Whether the first bytes of a file that promises nothing are worth following."""
         survey, window, _ = self._survey(data, data.head(_WINDOW), 0, 0)
-        return survey is not None and self._evidence(judge("", 0, survey, torchscript=False)[0], window)
+        if survey is None:
+            return False
+        uses = judge("", 0, survey, torchscript=False)[0]
+        return self._shows(survey.fault, uses, window, size)
+
+    def _shows(self, fault: tuple[str, int] | None, uses: list[Use], held: bytes, size: int) -> bool:
+        """Whether what was followed of ``size`` bytes shows that a loader of pickles would do something."""
+        return self._evidence(uses, held) or (fault is not None and may_go_on(fault, held, size))
 
     def _evidence(self, uses: list[Use], head: bytes) -> bool:
         """Whether what was followed of some content shows that it is a pickle: a call, or an import of a likely name.
@@ -404,40 +492,25 @@ class Unpacked:
         self.uses.append(Use(first, 0, shown(code[0]), "code", True, "", len(code), verdict, reason))
 
     def _tar(self, data: Content, where: str, depth: int) -> None:
-        from .tar import members
-
         self.kind = self.kind or "tar archive"
         try:
             for name, position, size in members(data):
                 inner = _joined(where, name)
+                if size is None:
+                    if name in _ANCIENT or name.lower().endswith(PICKLED):
+                        self._problem(inner, data.base + position, "a link or device where loaders take a file")
+                    continue
                 part = Part(data, position, size)
                 if name in ("storages", "tensors"):
                     self.kind = "tar of torch before 0.1.10"
-                    from .tar import pickles_of
-
-                    for at, length in pickles_of(part, name, self._limits):
+                    for at, length in pickles_of(
+                        part, name, self._limits.replace(pickle_bytes=self._one, nodes=self._nodes)
+                    ):
                         self._row(Part(part, at, length), f"{inner} at {at}", depth + 1, expected=True)
                 elif size:
                     self.content(part, inner, depth + 1, expected=name.lower().endswith(_PICKLES) or name == "pickle")
         except CheckpointError as error:
             self._problem(where, 0, str(error))
-
-
-def holds_objects(header: bytes) -> bool:
-    """Whether a NumPy array's header, a literal, tells of objects, which are pickled. ValueError where it is none."""
-    import re
-
-    simple = rb"\{'descr': '[<>|=]?([a-zA-Z])\d*', 'fortran_order': (?:True|False), 'shape': \([\d, L]*\),? ?\}\s*"
-    found = re.fullmatch(simple, header)
-    if found is not None:
-        return found[1] == b"O"
-    import ast
-
-    try:
-        ast.literal_eval(header.decode("latin-1").strip())
-    except (ValueError, SyntaxError, RecursionError, MemoryError):
-        raise ValueError("no literal") from None
-    return re.search(rb"['\"](?:[<>=|]?O\d*|object_?)['\"]", header) is not None
 
 
 def named_kind(file: SourceFile) -> str:
@@ -446,6 +519,11 @@ def named_kind(file: SourceFile) -> str:
     if error is None:
         return "of no kind that is known"
     return str(error).removeprefix(f"{file.name}: this is ").partition(";")[0]
+
+
+def _reads_on(name: str) -> bool:
+    """Whether it is a class for whose objects a loader reads numbers, or another pickle, from amid the opcodes."""
+    return name.endswith("ArrayWrapper") and "joblib." in name
 
 
 def _joined(where: str, name: str) -> str:
@@ -478,6 +556,21 @@ def _head(archive: Archive, entry: Entry) -> bytes:
     return next(archive.chunks(entry, _WINDOW), b"")
 
 
+def _begins(archive: Archive, entry: Entry, mark: bytes) -> bool:
+    """Whether a file of an archive begins so; one that is damaged from the first byte on does not."""
+    if entry.stored:
+        return archive.file.read(entry.offset, min(entry.size, len(mark))) == mark
+    head = b""
+    try:
+        for piece in archive.chunks(entry, 64):
+            head += piece
+            if len(head) >= len(mark):
+                break
+    except CheckpointError:
+        pass
+    return head.startswith(mark)
+
+
 def announced(head: bytes) -> bool:
     """Whether content says by its first bytes that it is a pickle, of protocol 2 or later."""
     return head[:1] == b"\x80" and b"\x02" <= head[1:2] <= b"\x05"
@@ -488,22 +581,12 @@ def _promises(head: bytes) -> bool:
     return (
         announced(head)
         or head[:4] == b"PK\x03\x04"
-        or head[:6] == b"\x93NUMPY"
+        or head[:6] == arrays.MARK
         or bool(compressed(head))
-        or _is_tar(head)
+        or is_tar(head)
     )
 
 
 def _lines(head: bytes) -> bool:
     """Whether it may be a pickle of protocol 0 or 1: it begins with one of their opcodes, and has lines."""
     return head[:1] in (b"c", b"(", b"]", b"}", b"i", b"l", b"d", b"V", b"S", b"I", b"N", b"K") and b"\n" in head
-
-
-def _is_tar(head: bytes) -> bool:
-    """Whether it begins as a tar does, by the checksum of the first header: the oldest have no mark."""
-    if len(head) < 512:
-        return False
-    told = head[148:156].strip(b" \x00")
-    if not told or not told.isdigit() or b"8" in told or b"9" in told:
-        return False
-    return int(told, 8) == sum(head[:148]) + 8 * 32 + sum(head[156:512])
