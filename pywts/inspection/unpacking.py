@@ -155,6 +155,7 @@ class Unpacked:
         """Follow pickles one after another to the end of the content. False: it does not begin with one."""
         number = 0
         window, window_at, position = b"", 0, 0
+        before = len(self.pickles), len(self.uses), len(self.problems)
         torchscript = self.kind == "TorchScript archive"
         while position < data.size:
             name = where if position == 0 else f"{where} pickle {number + 1}".strip()
@@ -169,7 +170,9 @@ class Unpacked:
                 return True
             fault = survey.fault
             uses, loaded = judge(name, data.base + position, survey, torchscript)
-            if fault is not None and not (expected or self._shows(fault, uses, window, data.size)):
+            idle = (len(self.uses), len(self.problems)) == before[1:]
+            if fault is not None and idle and not (expected or self._shows(fault, uses, window, data.size)):
+                del self.pickles[before[0] :]  # texts may begin as pickles of some bytes do
                 return False
             offset = data.base + position
             end = survey.end + window_at if fault is None else position + fault[1]
@@ -193,7 +196,6 @@ class Unpacked:
             if position == 0 and root is not None and value_of(root) == MAGIC:
                 self._legacy(data, where, depth, end)
                 return True
-            expected = True  # what follows a pickle is another, or damage
             position = end
             number += 1
         if number and not self.kind:
