@@ -621,11 +621,9 @@ def test_link_in_a_tar_is_unreadable_where_loaders_take_a_file(kind: bytes, tmp_
 
 def test_text_that_begins_as_a_pickle_does_is_no_checkpoint(tmp_path: Path) -> None:
     """``C`` takes as many bytes as ``o`` says, and a full stop ends the pickle."""
-    text = b"Copyright (c) 2018, " + b"somebody, " * 9 + b"All. " + b"\nAll rights reserved.\n"
-    (tmp_path / "LICENSE").write_bytes(text[: text.index(b"All")] + b"x." + text)
-    (tmp_path / "ending").write_bytes(b"Co" + b"x" * 111 + b".\n\nRedistribution")
-    assert [file.verdict for file in pywts.scan(tmp_path).files] == ["no checkpoint"] * 2
-    assert pywts.scan(tmp_path / "ending").files[0].verdict == "unreadable"
+    (tmp_path / "LICENSE").write_bytes(b"Copyright".ljust(113) + b".\n\nRedistribution")
+    assert [file.verdict for file in pywts.scan(tmp_path).files] == ["no checkpoint"]
+    assert pywts.scan(tmp_path / "LICENSE").files[0].verdict == "unreadable"
 
 
 def test_member_of_an_unknown_kind_in_a_tar_is_a_file(tmp_path: Path) -> None:
