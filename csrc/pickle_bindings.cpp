@@ -306,8 +306,9 @@ class Survey {
     for (std::size_t i = 0; i < result.size(); ++i) result[i] = Node(pickle_, ids[i]);
     return result;
   }
-  py::list embedded() const {
-    py::list result(embedded_.size());
+  // The first nodes of bytes and strings that may be pickles or hold some.
+  py::list embedded(std::size_t most) const {
+    py::list result(std::min(most, embedded_.size()));
     for (std::size_t i = 0; i < result.size(); ++i) result[i] = Node(pickle_, embedded_[i]);
     return result;
   }

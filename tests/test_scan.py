@@ -619,6 +619,18 @@ def test_link_in_a_tar_is_unreadable_where_loaders_take_a_file(kind: bytes, tmp_
     assert [file.verdict for file in pywts.scan(tmp_path).files] == ["no checkpoint"]
 
 
+def test_pickles_in_a_pickle_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "m.pkl"
+    path.write_bytes(pickle.dumps([pickle.dumps(number) for number in range(5)]))
+    assert pywts.scan(path).clean
+    monkeypatch.setattr("pywts.inspection.unpacking._MOST_PICKLES", 4)
+    (file,) = pywts.scan(path).files
+    assert (file.verdict, file.problems[0].message) == (
+        "unreadable",
+        "more than 4 bytes and strings that may be pickles",
+    )
+
+
 def test_text_that_begins_as_a_pickle_does_is_no_checkpoint(tmp_path: Path) -> None:
     """``C`` takes as many bytes as ``o`` says, and a full stop ends the pickle."""
     (tmp_path / "LICENSE").write_bytes(b"Copyright".ljust(113) + b".\n\nRedistribution")

@@ -228,7 +228,10 @@ class Unpacked:
     def _inside(self, survey: Survey, loaded: list[Node], name: str, depth: int) -> None:
         """Bytes and strings inside of a pickle: what loading reads as a checkpoint, and what looks like a pickle."""
         ids = {argument.id for node in loaded for argument in arguments(node)}  # bytes that protocol 2 keeps as text
-        for node, expected in [(node, True) for node in loaded] + [(node, False) for node in survey.embedded()]:
+        embedded = survey.embedded(_MOST_PICKLES + 1)
+        if len(embedded) > _MOST_PICKLES:
+            return self._problem(name, 0, f"more than {_MOST_PICKLES} bytes and strings that may be pickles")
+        for node, expected in [(node, True) for node in loaded] + [(node, False) for node in embedded]:
             value = value_of(node)
             if node.id in ids or not isinstance(value, (bytes, str)):
                 continue
