@@ -230,7 +230,8 @@ class Unpacked:
         ids = {argument.id for node in loaded for argument in arguments(node)}  # bytes that protocol 2 keeps as text
         embedded = survey.embedded(_MOST_PICKLES + 1)
         if len(embedded) > _MOST_PICKLES:
-            return self._problem(name, 0, f"more than {_MOST_PICKLES} bytes and strings that may be pickles")
+            self._problem(name, 0, f"more than {_MOST_PICKLES} bytes and strings that may be pickles")
+            return
         for node, expected in [(node, True) for node in loaded] + [(node, False) for node in embedded]:
             value = value_of(node)
             if node.id in ids or not isinstance(value, (bytes, str)):
