@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 
 from pywts._core import Survey
 from pywts.errors import shown
-from pywts.inspection.verdicts import imported, judge
+from pywts.inspection.names import imported
+from pywts.inspection.verdicts import judge
 
 
 @pytest.fixture(scope="module")

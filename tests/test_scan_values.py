@@ -14,7 +14,7 @@ import pytest
 from attacks.making import FALSE, NONE, TRUE, call, instance, many, mapping, named, number, text
 
 import pywts
-from pywts.inspection import verdicts
+from pywts.inspection import quiet
 from pywts.inspection.scan_report import ScannedFile
 
 HEAD = b"\x80\x03"
@@ -305,7 +305,7 @@ def test_nested_state_is_no_recursion(tmp_path: Path) -> None:
 
 
 def test_search_for_objects_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(verdicts, "_MOST_STEPS", 100)
+    monkeypatch.setattr(quiet, "_MOST_STEPS", 100)
     inner = b"](" + NONE * 200 + MODEL + b"eq\x050"
     body = inner + b"".join(call(named("builtins", "set"), b"](h\x05e") + b"0" for _ in range(20)) + NONE
     found = scanned(tmp_path, body)

@@ -1,7 +1,7 @@
 """What ``scan`` knows to be harmless, or a framework's own, with the reason for each entry. All else is found.
 
 An entry of ``HARMLESS`` runs nothing that the pickle decides on, whatever plain values it is called with. One of
-``WITH_CARE`` does so only with certain arguments, which ``verdicts.py`` looks at. Names are those of Python 3; those
+``WITH_CARE`` does so only with certain arguments, which ``calls.py`` looks at. Names are those of Python 3; those
 that a pickle of protocol 2 or less has from Python 2 are renamed first, as the unpickler does it.
 """
 
