@@ -53,6 +53,7 @@ _TORCH = {
     "torch._tensor.Tensor": "the class of tensors",
     "torch.tensor.Tensor": "the class of tensors, in older torch",
     "torch.device": "a device's name",
+    "torch._C.Generator": "a generator of random numbers; torch checks the state that it is given",
     "torch.dtype": "the class of dtypes",
     "torch.Generator": "a generator of random numbers",
     "torch.strided": "a memory layout",
