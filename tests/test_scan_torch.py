@@ -28,7 +28,8 @@ def _kinds() -> dict[str, Any]:
         "quantized": torch.quantize_per_tensor(torch.ones(3), 0.1, 0, torch.qint8),
         "bfloat16": torch.ones(2, dtype=torch.bfloat16), "float8": torch.ones(2).to(torch.float8_e5m2),
         "complex": torch.ones(2, dtype=torch.complex64), "dtype": torch.float16, "device": torch.device("cpu"),
-        "size": torch.Size([1]), "random": torch.get_rng_state(), "generator": torch.Generator(), "layout": torch.strided, "path": Path("a/b"),
+        "size": torch.Size([1]), "random": torch.get_rng_state(), "layout": torch.strided,
+        "generator": torch.Generator(), "path": Path("a/b"),
     }  # fmt: skip
 
 
