@@ -12,6 +12,9 @@ nox.options.error_on_missing_interpreters = False
 SANITIZED = ["archive", "export", "integrity", "kernels", "layout", "live", "reading", "statistics", "threads"]
 """The Python tests that drive the core; those of attacks bound a process's memory, which no sanitizer bears."""
 
+SHARED = ["-n", "auto", "--dist", "loadfile"]
+"""The tests shared among processes, a file at a time."""
+
 PROJECT = nox.project.load_toml("pyproject.toml")["project"]
 
 
@@ -19,14 +22,14 @@ PROJECT = nox.project.load_toml("pyproject.toml")["project"]
 def tests(session: nox.Session) -> None:
     """All tests on this Python, torch and ultralytics included."""
     session.install(".[test]")
-    session.run("pytest", *(session.posargs or ["-n", "auto", "--dist", "loadfile"]))
+    session.run("pytest", *(session.posargs or SHARED))
 
 
 @nox.session(python=["3.10", "3.11", "3.12", "3.13"])
 def minimal(session: nox.Session) -> None:
     """The torch-free tests, on every Python that is there."""
     session.install(".[test-minimal]")
-    session.run("pytest", "-m", "not torch and not tool and not remote", *session.posargs)
+    session.run("pytest", "-m", "not torch and not tool and not remote", *(session.posargs or SHARED))
 
 
 @nox.session

@@ -50,6 +50,7 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(f"{problem}\nbuild it again:\n\n    {REBUILD}\n")
     if getattr(config.option, "hypothesis_seed", "absent") is None:
         config.option.hypothesis_seed = SEED
+    config.option.loadscopereorder = False  # of xdist, which would keep the files of few tests, the longest, to the end
 
 
 def pytest_report_header() -> list[str]:
