@@ -510,6 +510,27 @@ def test_signals_end_the_export_with_their_code(number: signal.Signals, code: in
     assert stderr == (b"pywts: interrupted; no file was left behind\n" if number == signal.SIGINT else b"")
 
 
+@pytest.mark.parametrize("kind", [ImportError, RuntimeError])
+@pytest.mark.parametrize(("cause", "code"), [(KeyboardInterrupt(), 130), (SystemExit(143), 143)], ids=["INT", "TERM"])
+def test_signal_that_python_made_an_error_of_ends_with_its_code(
+    kind: type[Exception], cause: BaseException, code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Modules that are libraries do so while they begin, and before 3.12 whoever makes a class."""
+
+    def answer(_: list[str]) -> int:
+        raise kind("calling __set_name__") from cause
+
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(cli, "_answer", answer)
+    try:
+        assert cli.main([]) == code
+        with pytest.raises(kind, match="another reason"):
+            monkeypatch.setattr(cli, "_answer", lambda _: (_ for _ in ()).throw(kind("another reason")))
+            cli.main([])
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 # ------------------------------------------------------------------------------------------------------- progress bar
 
 

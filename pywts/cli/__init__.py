@@ -78,13 +78,14 @@ def main(argv: list[str] | None = None) -> int:
     except MemoryError:
         print("pywts: memory ran out; free some, or raise the limit that the process has (ulimit -v)", file=sys.stderr)
         code = failed
-    except (OSError, ImportError) as error:
+    except (OSError, ImportError, RuntimeError) as error:
         if _too_many_are_open(error):
             print("pywts: too many files are open; close some, or raise the limit (ulimit -n)", file=sys.stderr)
             code = failed
-        elif isinstance(error.__cause__, (KeyboardInterrupt, SystemExit)):  # a signal, while the native module began
+        elif isinstance(error.__cause__, (KeyboardInterrupt, SystemExit)):
+            # A signal, while the native module began, or (before Python 3.12) while a class of some module was made.
             code = 130 if isinstance(error.__cause__, KeyboardInterrupt) else 143
-        elif isinstance(error, ImportError):
+        elif isinstance(error, (ImportError, RuntimeError)):
             raise
         elif error.filename is not None or sys.stdout is None:  # which is told of files, and not of streams
             print(f"pywts: {_shown(error)}; please report this", file=sys.stderr)
@@ -146,7 +147,7 @@ def _shown(error: OSError) -> str:
     return shown(error, 1_000)
 
 
-def _too_many_are_open(error: OSError | ImportError) -> bool:
+def _too_many_are_open(error: Exception) -> bool:
     import errno
     import os
 
