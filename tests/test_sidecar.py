@@ -18,6 +18,7 @@ from checkpoints import save, tensor
 from processes import run, small_files
 
 import pywts
+from pywts.sidecar import check_fits
 
 NAMED = {
     "a.weight": numpy.arange(6, dtype=numpy.float32).reshape(2, 3),
@@ -147,6 +148,22 @@ def test_anything_else_beside_is_an_error(text: bytes, source: Path, tmp_path: P
     for read in (pywts.load, pywts.verify):
         with pytest.raises(pywts.WtsError, match=r"best.wts.json: is no "):
             read(tmp_path / "best.wts")
+
+
+def test_sidecar_whose_path_is_none_is_an_error(source: Path, tmp_path: Path) -> None:
+    pywts.export(source)
+    with pytest.raises(pywts.WtsError, match="cannot be read: embedded null byte"):
+        pywts.open(tmp_path / "best.wts", sidecar="a\0b")
+
+
+def test_wts_that_goes_before_its_sidecar_is_compared_is_an_error(source: Path, tmp_path: Path) -> None:
+    pywts.export(source, sidecar=True)
+    wts = tmp_path / "best.wts"
+    with pywts.open(wts) as file:
+        assert file.sidecar is not None
+        wts.unlink()
+        with pytest.raises(pywts.WtsError, match=r"best\.wts: No such file"):
+            check_fits(file.sidecar, str(wts), [])
 
 
 def test_pipe_beside_is_not_waited_for(source: Path, tmp_path: Path) -> None:
