@@ -619,6 +619,14 @@ def test_link_in_a_tar_is_unreadable_where_loaders_take_a_file(kind: bytes, tmp_
     assert [file.verdict for file in pywts.scan(tmp_path).files] == ["no checkpoint"]
 
 
+def test_import_in_a_broken_pickle_behind_a_plain_one_is_found(tmp_path: Path) -> None:
+    """Its loader has imported that, whatever comes of the rest."""
+    (tmp_path / "notes").write_bytes(b"N." + b"csomething\nx\n" + b"\xff")
+    (file,) = pywts.scan(tmp_path).files
+    assert file.verdict == "found"
+    assert file.problems
+
+
 def test_pickles_in_a_pickle_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "m.pkl"
     path.write_bytes(pickle.dumps([pickle.dumps(number) for number in range(5)]))

@@ -9,10 +9,12 @@ from ..errors import CheckpointError, OptionError, TensorError, shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from typing import Any
+    from collections.abc import Callable, Iterable
+    from typing import Any, TypeVar
 
     from ..tensor import Tensor
+
+    T = TypeVar("T")
 
 
 def check_storages(source: str, tensors: Iterable[Tensor]) -> None:
@@ -48,31 +50,27 @@ class ValueReader:
 
     def array(self, tensor: Tensor) -> Any:
         """All values as a NumPy float32 array of the tensor's shape."""
-        self._prepare(tensor)
-        try:
-            return tensor.values()
-        except CoreError as error:
-            raise unreadable(self._source, tensor, error) from None
+        return self._read(tensor, tensor.values)
 
     def floats(self, tensor: Tensor) -> list[float]:
         """All values in C order, without NumPy; meant for a few."""
-        self._prepare(tensor)
-        try:
-            return tensor.floats()
-        except CoreError as error:
-            raise unreadable(self._source, tensor, error) from None
+        return self._read(tensor, tensor.floats)
 
     def close(self) -> None:
         """The source may be closed: its descriptor will be another file's."""
         self._open = False
 
-    def _prepare(self, tensor: Tensor) -> None:
+    def _read(self, tensor: Tensor, read: Callable[[], T]) -> T:
         if not self._open:
             raise OptionError(f"{self._source}: {shown(tensor.name)}: values can be read only while the recipe runs")
         storage = (tensor.storage.file, tensor.storage.entry)
         if self._check and storage not in self._checked:
             check_storages(self._source, [tensor])
             self._checked.add(storage)
+        try:
+            return read()
+        except CoreError as error:
+            raise unreadable(self._source, tensor, error) from None
 
 
 def unreadable(source: str, tensor: Tensor, error: CoreError) -> CheckpointError | TensorError:
