@@ -171,8 +171,10 @@ class Unpacked:
             fault = survey.fault
             uses, loaded = judge(name, data.base + position, survey, torchscript)
             idle = (len(self.uses), len(self.problems)) == before[1:]
-            if fault is not None and idle and not (
-                expected or (position and uses) or self._shows(fault, uses, window, data.size)
+            if (
+                fault is not None
+                and idle
+                and not (expected or (position and uses) or self._shows(fault, uses, window, data.size))
             ):
                 del self.pickles[before[0] :]  # texts may begin as pickles of some bytes do
                 return False
